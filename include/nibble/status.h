@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a function of nibble answers: a status to act on and one sentence to read. */
+#ifndef NIBBLE_STATUS_H
+#define NIBBLE_STATUS_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum NbStatus {
+    NB_OK = 0,
+    NB_ERR_NOMEM,       /* an allocation failed, a size overflowed or a memory limit was reached */
+    NB_ERR_IO,          /* the operating system refused; the message carries its text */
+    NB_ERR_FORMAT,      /* input bytes or values break their format */
+    NB_ERR_UNSUPPORTED, /* valid input, outside the subset that is implemented or built */
+    NB_ERR_ARGUMENT,    /* the caller passed something that is documented as not allowed */
+    NB_ERR_CHECK,       /* everything ran, but a check that was asked for fell short */
+    NB_ERR_STOPPED,     /* the caller asked to stop; what was done so far is saved */
+} NbStatus;
+
+/* Filled by every function that can fail, only when it does. Zero-initialise; may be reused. */
+typedef struct NbError {
+    char message[512]; /* lower case, no full stop; names file, place, found and expected */
+} NbError;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

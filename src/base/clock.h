@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NB_BASE_CLOCK_H
+#define NB_BASE_CLOCK_H
+
+/* Seconds of a clock that only goes forward; only differences mean something. */
+double nb_clock_seconds(void);
+
+/* Seconds since 1970. */
+double nb_clock_unix(void);
+
+/* Largest resident memory of this process so far, in MiB. */
+double nb_peak_memory_mb(void);
+
+#endif

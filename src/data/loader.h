@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Batches of training or validation pictures, made ahead by threads of its own. A picture depends
+ * on (seed, epoch, place in the epoch) alone: not on threads, nor on what was loaded before; so a
+ * loader can start anywhere. */
+#ifndef NB_DATA_LOADER_H
+#define NB_DATA_LOADER_H
+
+#include "data/dataset.h"
+
+typedef struct NbAugment {
+    double hsv_h, hsv_s, hsv_v;
+    double degrees, translate, scale, shear, perspective;
+    double flipud, fliplr;
+    double mosaic, mixup; /* probabilities */
+} NbAugment;
+
+typedef struct NbLoaderOptions {
+    const NbSamples *samples; /* must outlive the loader */
+    int batch;
+    int imgsz;      /* square side */
+    bool augment;   /* false: letterbox only, in order (validation) */
+    NbAugment augmentation;
+    bool shuffle;
+    bool drop_last;
+    uint64_t seed;
+    int workers;      /* threads; 0: pictures are made in nb_loader_next */
+    size_t cache_limit; /* bytes of decoded pictures kept in memory; 0: no cache */
+    bool compat;      /* quantized-yolov5: order and draws as documented there */
+} NbLoaderOptions;
+
+typedef struct NbBatch {
+    int count; /* pictures */
+    int imgsz;
+    const uint8_t *images; /* [count, imgsz, imgsz, 3] RGB */
+    const NbTarget *target;
+    size_t n_targets;
+    const int *sample;       /* [count]: index into samples (mosaic: of the first picture) */
+    const float *gain;       /* [count]: letterbox gain; validation only */
+    const float (*pad)[2];   /* [count]: letterbox left, top; validation only */
+} NbBatch;
+
+typedef struct NbLoader NbLoader;
+
+NB_FALLIBLE nb_loader_new(const NbLoaderOptions *options, NbLoader **out, NbError *err);
+void nb_loader_free(NbLoader *l);
+
+/* Batches in one epoch. */
+int nb_loader_batches(const NbLoader *l);
+
+/* The next nb_loader_next gives batch `batch` of epoch `epoch`; what was made ahead is dropped
+ * unless it is what comes next anyway. imgsz 0: the options'. mosaic < 0: the options'
+ * (close_mosaic sets 0). */
+NB_FALLIBLE nb_loader_seek(NbLoader *l, int epoch, int batch, int imgsz, double mosaic,
+                           NbError *err);
+
+/* The next batch; valid until the next call. After the last batch of an epoch comes the first of
+ * the next. A picture that cannot be read any more is an error that names it. */
+NB_FALLIBLE nb_loader_next(NbLoader *l, NbBatch *out, NbError *err);
+
+/* Seconds nb_loader_next spent waiting so far. */
+double nb_loader_waited(const NbLoader *l);
+
+#endif

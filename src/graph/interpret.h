@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The reference interpreter: what every operator means, in plain loops, forward and backward.
+ * Slow on purpose; every other way of computing a graph is compared with it.
+ *
+ * A value is either real or coded. A coded value holds integers (in float32) and what turns them
+ * into real numbers: real = (code - zero) * scale. Pools, upsampling, padding and concatenation
+ * pass codes on. A convolution of a coded x and a coded w sums codes exactly (zero padding is the
+ * code `zero`) and scales once:
+ *
+ *     y = fl( fl(sum) * fl(scale_x * scale_w[o]) )  [ + bias[o] ]
+ *
+ * with the sum rounded once to float32 (exact below 2^24). Any other convolution is a sum of real
+ * products in double, rounded once. Batch norm in inference is y = fl(fl(x * a) + b) with
+ * a = gamma / sqrt(var + eps), b = beta - fl(mean * a), each step in float32: nb_batchnorm_affine.
+ */
+#ifndef NB_GRAPH_INTERPRET_H
+#define NB_GRAPH_INTERPRET_H
+
+#include "graph/graph.h"
+
+typedef struct NbValue {
+    NbTensor t; /* F32; I32 for sums of an integer graph, which are held in F32 only below 2^24 */
+    bool coded;
+    const float *scale; /* coded: [n_scale] */
+    size_t n_scale;     /* 1, or channels (weights: dimension 0) */
+    float zero;
+    NbGrid grid; /* coded: the range of the codes */
+} NbValue;
+
+typedef enum NbRunMode {
+    NB_RUN_EVAL,  /* running statistics */
+    NB_RUN_TRAIN, /* batch statistics; running ones are updated (biased mean, unbiased variance) */
+} NbRunMode;
+
+/* a[c], b[c] of batch norm in inference, as defined above. */
+void nb_batchnorm_affine(const float *gamma, const float *beta, const float *mean,
+                         const float *var, float eps, size_t channels, float *a, float *b);
+
+/* Computes every node. images: uint8 [batch, channels, height, width] as the graph was inferred;
+ * values [g->n_nodes] is filled, its data lives in `arena`. quantizers = false turns QUANT nodes
+ * into identities (the float twin). */
+NB_FALLIBLE nb_interpret(const NbGraph *g, const uint8_t *images, NbRunMode mode, bool quantizers,
+                         NbArena *arena, NbValue *values, NbError *err);
+
+/* The gradient of sum(outputs * d_outputs) after nb_interpret in NB_RUN_TRAIN: d [g->n_nodes] gets
+ * a tensor (real space, F32) for every node that leads to a trained parameter, data NULL
+ * elsewhere. d_outputs: one F32 tensor per graph output. */
+NB_FALLIBLE nb_interpret_backward(const NbGraph *g, const NbValue *values, bool quantizers,
+                                  const NbTensor *d_outputs, NbArena *arena, NbTensor *d,
+                                  NbError *err);
+
+#endif

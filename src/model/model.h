@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A detector: a graph, its head, its names; and where it comes from. A model owns its arena. */
+#ifndef NB_MODEL_MODEL_H
+#define NB_MODEL_MODEL_H
+
+#include "format/safetensors.h"
+#include "graph/graph.h"
+#include "model/bits.h"
+
+enum { NB_MAX_LEVELS = 8, NB_MAX_ANCHORS = 16 };
+
+typedef enum NbHeadKind {
+    NB_HEAD_YOLOV5, /* anchors; per anchor x, y, w, h, objectness, classes */
+} NbHeadKind;
+
+/* What turns raw outputs into boxes. The raw outputs are the outputs of the graph, one a level,
+ * [N, anchors * (5 + nc), ny, nx]. */
+typedef struct NbHead {
+    NbHeadKind kind;
+    int nc;
+    int levels;
+    int anchors;                                     /* per level */
+    float anchor[NB_MAX_LEVELS][NB_MAX_ANCHORS][2];  /* width, height in pixels of the input */
+    float stride[NB_MAX_LEVELS];                     /* pixels a cell */
+    bool hardtanh;                                   /* outputs are HardTanh codes, not logits */
+} NbHead;
+
+typedef struct NbModel {
+    NbArena arena;
+    NbGraph graph;
+    NbHead head;
+    char **names;      /* [head.nc] */
+    NbBits bits;
+    char *yaml;        /* text of the model file it was built from */
+    char *yaml_path;   /* for messages */
+    bool compat;       /* built as quantized-yolov5 builds it */
+} NbModel;
+
+typedef struct NbModelOptions {
+    int nc;                /* > 0 replaces the file's */
+    const NbBits *bits;    /* NULL: as the file says */
+    const char *hardtanh;  /* NULL: as the file says; "0", "1" */
+    bool compat;           /* quantized-yolov5: clip 6 constant scales, no head bias, ... */
+} NbModelOptions;
+
+/* Builds from the text of a model YAML. Weights are zero until nb_model_init or a checkpoint
+ * fills them. Messages are path:line:column with the nearest valid names. */
+NB_FALLIBLE nb_model_from_yaml(const char *path, const char *text, size_t size,
+                               const NbModelOptions *options, NbModel *out, NbError *err);
+
+/* The same from a file, or from the built-in zoo when no such file is there. */
+NB_FALLIBLE nb_model_from_yaml_file(const char *path, const NbModelOptions *options, NbModel *out,
+                                    NbError *err);
+
+/* Start weights as PyTorch draws them (uniform +-1/sqrt(fan_in)), batch norm 1, 0, 0, 1, head
+ * biases of the paper where the head has biases, quantizer values from their specs. */
+NB_FALLIBLE nb_model_init(NbModel *m, uint64_t seed, NbError *err);
+
+void nb_model_release(NbModel *m);
+
+/* Parameters (trained ones and, like PyTorch, none of the state) and multiply-adds for one picture
+ * of height x width. */
+NB_FALLIBLE nb_model_cost(const NbModel *m, int height, int width, int64_t *params,
+                          int64_t *macs, NbError *err);
+
+#endif
