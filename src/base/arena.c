@@ -13,10 +13,10 @@ enum { CHUNK_MIN = 64 * 1024 };
 
 struct NbArenaChunk {
     NbArenaChunk *older;
-    size_t size;        /* bytes that can be taken */
-    size_t older_used;  /* what was used of the older chunk when this one came */
+    size_t size;         /* bytes that can be taken */
+    size_t older_used;   /* what was used of the older chunk when this one came */
     unsigned char *data; /* aligned start */
-    void *block;        /* what malloc gave */
+    void *block;         /* what malloc gave */
 };
 
 static bool add_chunk(NbArena *arena, size_t need) {
@@ -39,8 +39,8 @@ static bool add_chunk(NbArena *arena, size_t need) {
         return false;
     }
     const uintptr_t at = (uintptr_t)chunk->block;
-    chunk->data = (unsigned char *)chunk->block +
-                  ((NB_ARENA_ALIGN - at % NB_ARENA_ALIGN) % NB_ARENA_ALIGN);
+    chunk->data =
+        (unsigned char *)chunk->block + ((NB_ARENA_ALIGN - at % NB_ARENA_ALIGN) % NB_ARENA_ALIGN);
     chunk->size = size;
     chunk->older = arena->chunks;
     chunk->older_used = arena->used;
@@ -55,7 +55,8 @@ void *nb_arena_take(NbArena *arena, size_t count, size_t size) {
         return NULL;
     size_t bytes;
     size_t rounded;
-    if (!nb_mul_size(count, size, &bytes) || !nb_add_size(bytes ? bytes : 1, NB_ARENA_ALIGN - 1, &rounded))
+    if (!nb_mul_size(count, size, &bytes) ||
+        !nb_add_size(bytes ? bytes : 1, NB_ARENA_ALIGN - 1, &rounded))
         return NULL;
     rounded &= ~(size_t)(NB_ARENA_ALIGN - 1);
     if (!arena->chunks || rounded > arena->chunks->size - arena->used) {

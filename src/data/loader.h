@@ -18,15 +18,15 @@ typedef struct NbAugment {
 typedef struct NbLoaderOptions {
     const NbSamples *samples; /* must outlive the loader */
     int batch;
-    int imgsz;      /* square side */
-    bool augment;   /* false: letterbox only, in order (validation) */
+    int imgsz;    /* square side */
+    bool augment; /* false: letterbox only, in order (validation) */
     NbAugment augmentation;
     bool shuffle;
     bool drop_last;
     uint64_t seed;
-    int workers;      /* threads; 0: pictures are made in nb_loader_next */
+    int workers;        /* threads; 0: pictures are made in nb_loader_next */
     size_t cache_limit; /* bytes of decoded pictures kept in memory; 0: no cache */
-    bool compat;      /* quantized-yolov5: order and draws as documented there */
+    bool compat;        /* quantized-yolov5: order and draws as documented there */
 } NbLoaderOptions;
 
 typedef struct NbBatch {
@@ -35,9 +35,9 @@ typedef struct NbBatch {
     const uint8_t *images; /* [count, imgsz, imgsz, 3] RGB */
     const NbTarget *target;
     size_t n_targets;
-    const int *sample;       /* [count]: index into samples (mosaic: of the first picture) */
-    const float *gain;       /* [count]: letterbox gain; validation only */
-    const float (*pad)[2];   /* [count]: letterbox left, top; validation only */
+    const int *sample;     /* [count]: index into samples (mosaic: of the first picture) */
+    const float *gain;     /* [count]: letterbox gain; validation only */
+    const float (*pad)[2]; /* [count]: letterbox left, top; validation only */
 } NbBatch;
 
 typedef struct NbLoader NbLoader;

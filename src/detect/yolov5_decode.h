@@ -18,15 +18,15 @@ void nb_yolov5_decode(NbDecode mode, const NbHeadLevel *level, int b, int anchor
                       const float (*anchor_px)[2], float stride, float *out);
 
 typedef struct NbNmsOptions {
-    float conf;      /* candidates need objectness > conf, and class score > conf */
-    float iou;       /* a box is dropped when its IoU with a better one is > iou */
+    float conf; /* candidates need objectness > conf, and class score > conf */
+    float iou;  /* a box is dropped when its IoU with a better one is > iou */
     int max_det;
-    int max_nms;     /* best candidates looked at; 0: 30000 */
-    bool multi_label; /* every class above conf is a candidate, not only the best */
-    bool agnostic;   /* boxes of different classes suppress each other */
-    float class_offset; /* pixels by which classes are kept apart; 0: 4096 (YOLOv5); 7680 newer */
+    int max_nms;         /* best candidates looked at; 0: 30000 */
+    bool multi_label;    /* every class above conf is a candidate, not only the best */
+    bool agnostic;       /* boxes of different classes suppress each other */
+    float class_offset;  /* pixels by which classes are kept apart; 0: 4096 (YOLOv5); 7680 newer */
     const bool *classes; /* [nc]: keep these only; NULL: all */
-    bool has_obj;    /* rows are x y w h obj classes...; false: x y w h classes... */
+    bool has_obj;        /* rows are x y w h obj classes...; false: x y w h classes... */
 } NbNmsOptions;
 
 /* Rows as nb_yolov5_decode writes them to detections, best first (equal scores: earlier row

@@ -12,8 +12,7 @@
 
 /* *out is owned by the caller (json_decref). Rejects duplicate keys, NaN, documents above `limit`
  * bytes (0: 1 GiB). The message is path:line:column. */
-NB_FALLIBLE nb_json_read(const char *path, NbBytes bytes, size_t limit, json_t **out,
-                         NbError *err);
+NB_FALLIBLE nb_json_read(const char *path, NbBytes bytes, size_t limit, json_t **out, NbError *err);
 NB_FALLIBLE nb_json_read_file(const char *path, json_t **out, NbError *err);
 
 /* Indented by two, keys in the order they were set, reals with 17 digits that round-trip;

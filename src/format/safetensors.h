@@ -25,8 +25,8 @@ typedef struct NbSafetensors {
 
 /* Tensors point into `bytes` when they are aligned there, else into copies in the arena. `path` is
  * for messages only. */
-NB_FALLIBLE nb_safetensors_read(const char *path, NbBytes bytes, NbArena *arena,
-                                NbSafetensors *out, NbError *err);
+NB_FALLIBLE nb_safetensors_read(const char *path, NbBytes bytes, NbArena *arena, NbSafetensors *out,
+                                NbError *err);
 
 /* Writes atomically. Tensor data starts at a multiple of 64 bytes. The same input gives the same
  * bytes; metadata keeps its order. */

@@ -20,9 +20,9 @@ struct NbYaml {
     NbYamlKind kind;
     int line; /* from 1 */
     int column;
-    const char *text;   /* scalar */
-    bool quoted;        /* scalar that was written in quotes */
-    int count;          /* list: items; map: pairs */
+    const char *text;    /* scalar */
+    bool quoted;         /* scalar that was written in quotes */
+    int count;           /* list: items; map: pairs */
     const NbYaml **item; /* list: items; map: values */
     const NbYaml **key;  /* map: keys, scalars */
 };

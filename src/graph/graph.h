@@ -25,14 +25,14 @@ typedef int NbNodeId; /* index into NbGraph.node; -1: none */
 
 /* What a PARAM node is, for optimizer groups, EMA and files. */
 typedef enum NbParamRole {
-    NB_PARAM_WEIGHT,  /* convolution weights [O, I/groups, kh, kw]; decayed */
-    NB_PARAM_BIAS,    /* convolution bias [O] */
-    NB_PARAM_GAMMA,   /* batch norm weight [C] */
-    NB_PARAM_BETA,    /* batch norm bias [C] */
-    NB_PARAM_MEAN,    /* running mean [C]: state, not trained */
-    NB_PARAM_VAR,     /* running variance [C]: state, not trained */
-    NB_PARAM_QUANT,   /* learned value of a quantizer [channels or 1] */
-    NB_PARAM_CONST,   /* anything that never changes: integer weights, thresholds, scales */
+    NB_PARAM_WEIGHT, /* convolution weights [O, I/groups, kh, kw]; decayed */
+    NB_PARAM_BIAS,   /* convolution bias [O] */
+    NB_PARAM_GAMMA,  /* batch norm weight [C] */
+    NB_PARAM_BETA,   /* batch norm bias [C] */
+    NB_PARAM_MEAN,   /* running mean [C]: state, not trained */
+    NB_PARAM_VAR,    /* running variance [C]: state, not trained */
+    NB_PARAM_QUANT,  /* learned value of a quantizer [channels or 1] */
+    NB_PARAM_CONST,  /* anything that never changes: integer weights, thresholds, scales */
 } NbParamRole;
 
 /* CONV: x [N,C,H,W], w [O,C/groups,kh,kw], optional bias [O]. Zero padding. When x or w is coded

@@ -34,8 +34,8 @@ typedef enum NbRunMode {
 } NbRunMode;
 
 /* a[c], b[c] of batch norm in inference, as defined above. */
-void nb_batchnorm_affine(const float *gamma, const float *beta, const float *mean,
-                         const float *var, float eps, size_t channels, float *a, float *b);
+void nb_batchnorm_affine(const float *gamma, const float *beta, const float *mean, const float *var,
+                         float eps, size_t channels, float *a, float *b);
 
 /* Computes every node. images: uint8 [batch, channels, height, width] as the graph was inferred;
  * values [g->n_nodes] is filled, its data lives in `arena`. quantizers = false turns QUANT nodes

@@ -20,28 +20,28 @@ typedef struct NbHead {
     NbHeadKind kind;
     int nc;
     int levels;
-    int anchors;                                     /* per level */
-    float anchor[NB_MAX_LEVELS][NB_MAX_ANCHORS][2];  /* width, height in pixels of the input */
-    float stride[NB_MAX_LEVELS];                     /* pixels a cell */
-    bool hardtanh;                                   /* outputs are HardTanh codes, not logits */
+    int anchors;                                    /* per level */
+    float anchor[NB_MAX_LEVELS][NB_MAX_ANCHORS][2]; /* width, height in pixels of the input */
+    float stride[NB_MAX_LEVELS];                    /* pixels a cell */
+    bool hardtanh;                                  /* outputs are HardTanh codes, not logits */
 } NbHead;
 
 typedef struct NbModel {
     NbArena arena;
     NbGraph graph;
     NbHead head;
-    char **names;      /* [head.nc] */
+    char **names; /* [head.nc] */
     NbBits bits;
-    char *yaml;        /* text of the model file it was built from */
-    char *yaml_path;   /* for messages */
-    bool compat;       /* built as quantized-yolov5 builds it */
+    char *yaml;      /* text of the model file it was built from */
+    char *yaml_path; /* for messages */
+    bool compat;     /* built as quantized-yolov5 builds it */
 } NbModel;
 
 typedef struct NbModelOptions {
-    int nc;                /* > 0 replaces the file's */
-    const NbBits *bits;    /* NULL: as the file says */
-    const char *hardtanh;  /* NULL: as the file says; "0", "1" */
-    bool compat;           /* quantized-yolov5: clip 6 constant scales, no head bias, ... */
+    int nc;               /* > 0 replaces the file's */
+    const NbBits *bits;   /* NULL: as the file says */
+    const char *hardtanh; /* NULL: as the file says; "0", "1" */
+    bool compat;          /* quantized-yolov5: clip 6 constant scales, no head bias, ... */
 } NbModelOptions;
 
 /* Builds from the text of a model YAML. Weights are zero until nb_model_init or a checkpoint
@@ -61,7 +61,7 @@ void nb_model_release(NbModel *m);
 
 /* Parameters (trained ones and, like PyTorch, none of the state) and multiply-adds for one picture
  * of height x width. */
-NB_FALLIBLE nb_model_cost(const NbModel *m, int height, int width, int64_t *params,
-                          int64_t *macs, NbError *err);
+NB_FALLIBLE nb_model_cost(const NbModel *m, int height, int width, int64_t *params, int64_t *macs,
+                          NbError *err);
 
 #endif

@@ -27,7 +27,7 @@ typedef struct NbCase {
     NbCases *all;
     const char *id;
     const char *kind;
-    json_t *json;   /* the whole record */
+    json_t *json; /* the whole record */
     json_t *params;
 } NbCase;
 
@@ -56,8 +56,8 @@ int32_t *nb_case_i32(const NbCase *c, const char *array, size_t *count);
 
 /* Compares n values of `got` with the array by the rule its "compare" entry says ("exact",
  * "abs X", "rel X", "ulp N", "max X"; missing: exact) and fails with case, array, first bad index,
- * both values and the largest difference. -0 equals +0 in every rule. Returns false, after printing,
- * instead of ending the test, so that all cases are seen; the caller counts. */
+ * both values and the largest difference. -0 equals +0 in every rule. Returns false, after
+ * printing, instead of ending the test, so that all cases are seen; the caller counts. */
 bool nb_case_compare(const NbCase *c, const char *array, const float *got, size_t n);
 bool nb_case_compare_rule(const NbCase *c, const char *array, const char *rule, const float *got,
                           size_t n);

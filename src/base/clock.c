@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+
+#include <sys/resource.h>
+#include <time.h>
+
+static double read_clock(clockid_t id) {
+    struct timespec t = {0};
+    (void)clock_gettime(id, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+double nb_clock_seconds(void) { return read_clock(CLOCK_MONOTONIC); }
+
+double nb_clock_unix(void) { return read_clock(CLOCK_REALTIME); }
+
+double nb_peak_memory_mb(void) {
+    struct rusage usage = {0};
+    (void)getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_maxrss / 1024.0; /* Linux: KiB */
+}
