@@ -25,7 +25,17 @@ typedef enum NbRound {
     NB_ROUND_DPU, /* half to even, but negative halves go up */
 } NbRound;
 
-/* Rounds v to an integer value (in float); NaN stays NaN, signed zeros as IEEE gives them. */
+/* Rounds v to an integer value (in float); NaN stays NaN, signed zeros as IEEE gives them. The
+ * current rounding mode must be the default one. */
 float nb_round(NbRound mode, float v);
+
+/* floor(v) + 1 with probability v - floor(v), else floor(v); unit is uniform in [0, 1). Brevitas'
+ * STOCHASTIC_ROUND while training; at inference it rounds half to even. */
+float nb_round_stochastic(float v, double unit);
+
+/* "half_even", "floor", ...; the names Brevitas gives them (ROUND, FLOOR, CEIL, ROUND_TO_ZERO, DPU)
+ * are read too, in any case. False: *out is unchanged. */
+const char *nb_round_name(NbRound mode);
+bool nb_round_parse(const char *name, NbRound *out);
 
 #endif
