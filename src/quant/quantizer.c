@@ -6,6 +6,9 @@
 #include "quant/core.h"
 
 #include <math.h>
+#include <string.h>
+
+enum { BLOCK = 1024 };
 
 /* Keeps NaN: both comparisons are then false. */
 static inline float clamped(float v, float lo, float hi) {
@@ -31,7 +34,12 @@ static void round_fast(const float *x, size_t n, float scale, float zero, float 
 void nb_core_round(NbRound mode, const float *x, size_t n, float scale, float zero, float lo,
                    float hi, float *r) {
     if (mode == NB_ROUND_HALF_EVEN && lo >= -0x1p22F && hi <= 0x1p22F) {
-        round_fast(x, n, scale, zero, lo, hi, r);
+        float block[BLOCK]; /* so that r = x is no obstacle to vectorising */
+        for (size_t at = 0; at < n; at += BLOCK) {
+            const size_t m = n - at < BLOCK ? n - at : BLOCK;
+            round_fast(x + at, m, scale, zero, lo, hi, block);
+            memcpy(r + at, block, m * sizeof *block);
+        }
         return;
     }
     for (size_t i = 0; i < n; i++) {
