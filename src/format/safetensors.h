@@ -23,12 +23,13 @@ typedef struct NbSafetensors {
     size_t n_metadata;
 } NbSafetensors;
 
-/* Tensors point into `bytes` when they are aligned there, else into copies in the arena. `path` is
- * for messages only. */
+/* Tensors point into `bytes` when they are aligned there, else into copies in the arena; nobody may
+ * write through them. Tensors without elements have no data. `path` is for messages only. */
 NB_FALLIBLE nb_safetensors_read(const char *path, NbBytes bytes, NbArena *arena, NbSafetensors *out,
                                 NbError *err);
 
-/* Writes atomically. Tensor data starts at a multiple of 64 bytes. The same input gives the same
+/* Writes atomically. Data starts at a multiple of 64 bytes; tensors with wide elements come first,
+ * else in the order given, so that each is aligned to its element. The same input gives the same
  * bytes; metadata keeps its order. */
 NB_FALLIBLE nb_safetensors_write(const char *path, const NbSafetensors *file, NbError *err);
 

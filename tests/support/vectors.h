@@ -15,11 +15,14 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+typedef struct NbCasesFile NbCasesFile; /* a file that several arrays share */
+
 typedef struct NbCases {
     NbArena arena;
     char *folder;
     json_t *manifest;
-    double max_floor;
+    double max_floor; /* least magnitude that "max X" is relative to */
+    NbCasesFile *files;
     int count;
 } NbCases;
 
@@ -55,9 +58,11 @@ float *nb_case_f32(const NbCase *c, const char *array, size_t *count);
 int32_t *nb_case_i32(const NbCase *c, const char *array, size_t *count);
 
 /* Compares n values of `got` with the array by the rule its "compare" entry says ("exact",
- * "abs X", "rel X", "ulp N", "max X"; missing: exact) and fails with case, array, first bad index,
- * both values and the largest difference. -0 equals +0 in every rule. Returns false, after
- * printing, instead of ending the test, so that all cases are seen; the caller counts. */
+ * "abs X", "rel X", "ulp N", "max X"; missing: exact; each may end in
+ * " where weight > 0", which compares only where the array of that name beside it says so; keys may
+ * be patterns with '*'). Where they differ it prints case, array, first bad index, both values and
+ * the largest difference and returns false instead of ending the test, so that all cases are seen;
+ * the caller counts. -0 equals +0 in every rule. */
 bool nb_case_compare(const NbCase *c, const char *array, const float *got, size_t n);
 bool nb_case_compare_rule(const NbCase *c, const char *array, const char *rule, const float *got,
                           size_t n);
