@@ -5,6 +5,8 @@
  * Weights and other state are PARAM nodes that carry their tensor. Everything integers do is a
  * node: quantizers are QUANT nodes on activations and on weights, never hidden in another one.
  *
+ * Whether a value is real or coded (interpret.h) is a property of the graph: NbNode.kind tells.
+ *
  * A graph lives in an arena; it belongs to one thread while it is changed. */
 #ifndef NB_GRAPH_GRAPH_H
 #define NB_GRAPH_GRAPH_H
@@ -89,8 +91,18 @@ typedef union NbAttr {
                       * reached and INT32_MAX, by definition, never. */
         float scale; /* real value = code * scale */
     } threshold;
-    /* DEQUANT: x (int32 sums or codes), scale PARAM F32 [C or 1]; y = (float)x * scale[c] */
+    /* DEQUANT: x (int32 sums or codes), scale PARAM F32 [C or 1] [, bias PARAM F32 [C]];
+     * y = fl(fl((float)x * scale[c]) + bias[c]), without bias y = fl((float)x * scale[c]) */
 } NbAttr;
+
+/* What a node's value is, as far as the graph tells (with quantizers on). */
+typedef enum NbValueKind {
+    NB_VALUE_REAL,  /* real numbers */
+    NB_VALUE_CODED, /* integer codes with a scale: INPUT, QUANT, THRESHOLD, and what passes codes on:
+                     * MAXPOOL, UPSAMPLE, PAD, CONCAT of coded inputs, ADD of inputs that share one
+                     * scale */
+    NB_VALUE_SUM,   /* integers without a scale: CONV with I8 weights; integer PARAMs */
+} NbValueKind;
 
 typedef struct NbNode {
     NbOp op;
@@ -101,6 +113,11 @@ typedef struct NbNode {
     NbAttr attr;
     NbTensor param; /* PARAM: the tensor (data may be NULL until it is initialised) */
     NbShape shape;  /* of the output, NCHW; nb_graph_infer fills it in */
+
+    /* Kept by nb_graph_add and, after a node was changed in place, by nb_graph_infer. */
+    NbValueKind kind;
+    NbNodeId scale_source; /* coded: the INPUT, QUANT or THRESHOLD that gives the scale; else -1 */
+    NbGrid grid;           /* coded: the range of the codes */
 } NbNode;
 
 typedef struct NbGraph {
@@ -115,7 +132,8 @@ typedef struct NbGraph {
 void nb_graph_init(NbGraph *g, NbArena *arena);
 
 /* Appends a node (name and inputs are copied, attributes too when attr is not NULL); *id gets its
- * number. Inputs must be earlier nodes. */
+ * number. Inputs must be earlier nodes, the name must be new. g->node may move: hold ids, not
+ * pointers. The node's layer is -1 until the caller sets it. */
 NB_FALLIBLE nb_graph_add(NbGraph *g, NbOp op, const char *name, int n_in, const NbNodeId *in,
                          const NbAttr *attr, NbNodeId *id, NbError *err);
 
@@ -136,8 +154,24 @@ NB_FALLIBLE nb_graph_infer(NbGraph *g, int64_t batch, int64_t height, int64_t wi
 /* A copy in another arena; parameter data is copied too. */
 NB_FALLIBLE nb_graph_copy(const NbGraph *from, NbArena *arena, NbGraph *to, NbError *err);
 
-/* How many nodes read this one (outputs of the graph count once more). */
+/* How many nodes read this one (outputs of the graph count once more; a node that reads it twice
+ * counts twice). */
 int nb_graph_readers(const NbGraph *g, NbNodeId id);
+
+/* Whether two coded values have the same scale and zero by construction: the same source, or two
+ * QUANT nodes with equal specs that are constant or read the same value, or two THRESHOLD nodes (or
+ * INPUTs) of equal scale. */
+bool nb_graph_same_scale(const NbGraph *g, NbNodeId a, NbNodeId b);
+
+/* The range of the codes that a quantizer gives: spec.grid for NB_QUANT_INT, -1 .. 1 else. */
+NbGrid nb_quant_code_grid(const NbQuantSpec *spec);
+
+/* Fills in kind, scale_source and grid of a node from its inputs and attributes. Of a CONCAT or ADD
+ * of coded inputs the source is that of the first; the grid of an ADD holds every sum. */
+void nb_graph_set_kind(NbGraph *g, NbNodeId id);
+
+/* Whether a PARAM node is changed by training: F32, not frozen, not a statistic or constant. */
+bool nb_param_trained(const NbNode *node);
 
 const char *nb_op_name(NbOp op);
 

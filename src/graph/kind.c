@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which values are codes, where their scale comes from, and which values share one. */
+#include "graph/graph.h"
+
+static bool all_coded(const NbGraph *g, const NbNode *node) {
+    for (int i = 0; i < node->n_in; i++)
+        if (g->node[node->in[i]].kind != NB_VALUE_CODED)
+            return false;
+    return true;
+}
+
+static NbValueKind kind_of_add(const NbGraph *g, const NbNode *node) {
+    if (!all_coded(g, node))
+        return NB_VALUE_REAL;
+    for (int i = 1; i < node->n_in; i++)
+        if (!nb_graph_same_scale(g, node->in[0], node->in[i]))
+            return NB_VALUE_REAL;
+    return NB_VALUE_CODED;
+}
+
+static NbValueKind kind_of(const NbGraph *g, const NbNode *node) {
+    switch (node->op) {
+    case NB_OP_INPUT:
+    case NB_OP_QUANT:
+    case NB_OP_THRESHOLD: return NB_VALUE_CODED;
+    case NB_OP_MAXPOOL:
+    case NB_OP_UPSAMPLE:
+    case NB_OP_PAD: return g->node[node->in[0]].kind;
+    case NB_OP_CONCAT: return all_coded(g, node) ? NB_VALUE_CODED : NB_VALUE_REAL;
+    case NB_OP_ADD: return kind_of_add(g, node);
+    case NB_OP_PARAM: return node->param.dtype == NB_F32 ? NB_VALUE_REAL : NB_VALUE_SUM;
+    case NB_OP_CONV:
+        return g->node[node->in[1]].kind == NB_VALUE_SUM ? NB_VALUE_SUM : NB_VALUE_REAL;
+    case NB_OP_BATCHNORM:
+    case NB_OP_RELU:
+    case NB_OP_LEAKY_RELU:
+    case NB_OP_SILU:
+    case NB_OP_SIGMOID:
+    case NB_OP_HARDTANH:
+    case NB_OP_SCALE:
+    case NB_OP_DEQUANT:
+    case NB_OP_COUNT: break;
+    }
+    return NB_VALUE_REAL;
+}
+
+static bool same_quantizer(const NbNode *a, const NbNode *b) {
+    const NbQuantSpec *p = &a->attr.quant;
+    const NbQuantSpec *q = &b->attr.quant;
+    if (p->scale_from != q->scale_from || p->kind != q->kind || p->restrict_to != q->restrict_to ||
+        p->per_channel != q->per_channel || p->scale_min != q->scale_min ||
+        nb_quant_int_threshold(p) != nb_quant_int_threshold(q))
+        return false;
+    if (p->scale_from == NB_SCALE_CONST)
+        return p->init == q->init;
+    return p->scale_from == NB_SCALE_PARAMETER && a->n_in == 2 && b->n_in == 2 &&
+           a->in[1] == b->in[1];
+}
+
+bool nb_graph_same_scale(const NbGraph *g, NbNodeId a, NbNodeId b) {
+    const NbNodeId p = g->node[a].scale_source;
+    const NbNodeId q = g->node[b].scale_source;
+    if (p < 0 || q < 0)
+        return false;
+    const NbNode *x = &g->node[p];
+    const NbNode *y = &g->node[q];
+    if (p == q)
+        return true;
+    if (x->op != y->op)
+        return false;
+    if (x->op == NB_OP_QUANT)
+        return same_quantizer(x, y);
+    return x->op == NB_OP_THRESHOLD ? x->attr.threshold.scale == y->attr.threshold.scale
+                                    : x->attr.input.scale == y->attr.input.scale;
+}
+
+NbGrid nb_quant_code_grid(const NbQuantSpec *spec) {
+    if (spec->kind == NB_QUANT_INT)
+        return spec->grid;
+    return (NbGrid){.bits = 2, .is_signed = true, .narrow = true};
+}
+
+/* The smallest full grid that holds lo .. hi. */
+static NbGrid grid_around(int64_t lo, int64_t hi) {
+    NbGrid grid = {.bits = 1, .is_signed = lo < 0};
+    while (grid.bits < 32 && (nb_grid_lo(grid) > lo || nb_grid_hi(grid) < hi))
+        grid.bits++;
+    return grid;
+}
+
+static NbGrid joined_grid(const NbGraph *g, const NbNode *node) {
+    const bool sum = node->op == NB_OP_ADD;
+    int64_t lo = 0;
+    int64_t hi = 0;
+    for (int i = 0; i < node->n_in; i++) {
+        const NbGrid grid = g->node[node->in[i]].grid;
+        const int64_t a = nb_grid_lo(grid);
+        const int64_t b = nb_grid_hi(grid);
+        lo = i == 0 ? a : sum ? lo + a : a < lo ? a : lo;
+        hi = i == 0 ? b : sum ? hi + b : b > hi ? b : hi;
+    }
+    return grid_around(lo, hi);
+}
+
+static NbGrid grid_of_concat(const NbGraph *g, const NbNode *node) {
+    const NbGrid first = g->node[node->in[0]].grid;
+    for (int i = 1; i < node->n_in; i++) {
+        const NbGrid grid = g->node[node->in[i]].grid;
+        if (grid.bits != first.bits || grid.is_signed != first.is_signed ||
+            grid.narrow != first.narrow)
+            return joined_grid(g, node);
+    }
+    return first;
+}
+
+static NbGrid grid_of(const NbGraph *g, const NbNode *node) {
+    if (node->op == NB_OP_QUANT)
+        return nb_quant_code_grid(&node->attr.quant);
+    if (node->op == NB_OP_THRESHOLD)
+        return node->attr.threshold.grid;
+    if (node->op == NB_OP_CONCAT)
+        return grid_of_concat(g, node);
+    if (node->op == NB_OP_ADD)
+        return joined_grid(g, node);
+    if (node->op == NB_OP_INPUT)
+        return (NbGrid){.bits = 8};
+    return g->node[node->in[0]].grid;
+}
+
+void nb_graph_set_kind(NbGraph *g, NbNodeId id) {
+    NbNode *node = &g->node[id];
+    node->kind = kind_of(g, node);
+    node->scale_source = -1;
+    node->grid = (NbGrid){0};
+    if (node->kind != NB_VALUE_CODED)
+        return;
+    node->grid = grid_of(g, node);
+    node->scale_source = node->op == NB_OP_INPUT || node->op == NB_OP_QUANT ||
+                                 node->op == NB_OP_THRESHOLD
+                             ? id
+                             : g->node[node->in[0]].scale_source;
+}

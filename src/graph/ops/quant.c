@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * QUANT: x [, value]; real numbers to codes of a quantizer (quant/quantizer.h). */
+#include "graph/op.h"
+
+#include <inttypes.h>
+
+/* Rows of x as the quantizer sees them. */
+static size_t channels_of(const NbNode *node, const NbShape *x) {
+    return node->attr.quant.per_channel && x->rank > 0 ? (size_t)x->dim[0] : 1;
+}
+
+static NB_FALLIBLE check_spec(const NbQuantSpec *spec, NbError *err) {
+    const NbGrid grid = spec->grid;
+    if (spec->kind == NB_QUANT_INT && (grid.bits < 1 || grid.bits > 32))
+        return nb_fail(NB_ERR_ARGUMENT, err, "%d bits, 1 to 32 expected", grid.bits);
+    if (!(nb_quant_int_threshold(spec) > 0.0F))
+        return nb_fail(NB_ERR_ARGUMENT, err,
+                       "a %s %d-bit grid%s has no code to give a scale to; use the binary quantizer",
+                       grid.is_signed ? "signed" : "unsigned", grid.bits,
+                       grid.narrow ? " (narrow)" : "");
+    if (spec->scale_from == NB_SCALE_CONST && !(spec->init > 0.0F))
+        return nb_fail(NB_ERR_ARGUMENT, err, "constant threshold %g, a positive number expected",
+                       (double)spec->init);
+    return NB_OK;
+}
+
+static NB_FALLIBLE infer(const NbGraph *g, const NbNode *node, NbShape *out, NbError *err) {
+    const NbQuantSpec *spec = &node->attr.quant;
+    const NbNode *x = &g->node[node->in[0]];
+    NB_TRY(check_spec(spec, err));
+    if (x->kind == NB_VALUE_SUM)
+        return nb_fail(NB_ERR_ARGUMENT, err, "'%s' is integers without a scale", x->name);
+    if (x->op != NB_OP_PARAM && spec->per_channel)
+        return nb_fail(NB_ERR_UNSUPPORTED, err, "a scale for each channel of an activation ('%s')",
+                       x->name);
+    if (x->op != NB_OP_PARAM && spec->scale_from != NB_SCALE_CONST &&
+        spec->scale_from != NB_SCALE_PARAMETER)
+        return nb_fail(NB_ERR_UNSUPPORTED, err,
+                       "a scale computed from the activations of each batch ('%s')", x->name);
+    const bool learned = spec->scale_from == NB_SCALE_PARAMETER;
+    if (node->n_in != (learned ? 2 : 1))
+        return nb_fail(NB_ERR_ARGUMENT, err, "%s value %s, %d inputs found",
+                       learned ? "a learned" : "no learned", learned ? "expected" : "allowed",
+                       node->n_in);
+    if (learned)
+        NB_TRY(nb_infer_param(g, node, 1, NB_F32, (int64_t)channels_of(node, &x->shape), err));
+    *out = x->shape;
+    return NB_OK;
+}
+
+const NbOpDef nb_op_quant = {.name = "QUANT", .min_in = 1, .max_in = 2, .infer = infer};
