@@ -8,9 +8,7 @@
 
 enum { FIRST_CAPACITY = 64, MAX_NODES = 1 << 20 };
 
-void nb_graph_init(NbGraph *g, NbArena *arena) {
-    *g = (NbGraph){.arena = arena};
-}
+void nb_graph_init(NbGraph *g, NbArena *arena) { *g = (NbGraph){.arena = arena}; }
 
 static NB_FALLIBLE grow(NbGraph *g, NbError *err) {
     if (g->n_nodes < g->capacity)

@@ -98,9 +98,9 @@ typedef union NbAttr {
 /* What a node's value is, as far as the graph tells (with quantizers on). */
 typedef enum NbValueKind {
     NB_VALUE_REAL,  /* real numbers */
-    NB_VALUE_CODED, /* integer codes with a scale: INPUT, QUANT, THRESHOLD, and what passes codes on:
-                     * MAXPOOL, UPSAMPLE, PAD, CONCAT of coded inputs, ADD of inputs that share one
-                     * scale */
+    NB_VALUE_CODED, /* integer codes with a scale: INPUT, QUANT, THRESHOLD, and what passes codes
+                     * on: MAXPOOL, UPSAMPLE, PAD, CONCAT of coded inputs, ADD of inputs that share
+                     * one scale */
     NB_VALUE_SUM,   /* integers without a scale: CONV with I8 weights; integer PARAMs */
 } NbValueKind;
 

@@ -50,6 +50,7 @@ static bool same_quantizer(const NbNode *a, const NbNode *b) {
     const NbQuantSpec *q = &b->attr.quant;
     if (p->scale_from != q->scale_from || p->kind != q->kind || p->restrict_to != q->restrict_to ||
         p->per_channel != q->per_channel || p->scale_min != q->scale_min ||
+        p->log_int_threshold != q->log_int_threshold ||
         nb_quant_int_threshold(p) != nb_quant_int_threshold(q))
         return false;
     if (p->scale_from == NB_SCALE_CONST)
@@ -136,8 +137,8 @@ void nb_graph_set_kind(NbGraph *g, NbNodeId id) {
     if (node->kind != NB_VALUE_CODED)
         return;
     node->grid = grid_of(g, node);
-    node->scale_source = node->op == NB_OP_INPUT || node->op == NB_OP_QUANT ||
-                                 node->op == NB_OP_THRESHOLD
-                             ? id
-                             : g->node[node->in[0]].scale_source;
+    node->scale_source =
+        node->op == NB_OP_INPUT || node->op == NB_OP_QUANT || node->op == NB_OP_THRESHOLD
+            ? id
+            : g->node[node->in[0]].scale_source;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * BATCHNORM: x, gamma, beta, mean, var. Source: Ioffe, Szegedy, ICML 2015; PyTorch's BatchNorm2d. */
+ * BATCHNORM: x, gamma, beta, mean, var. Source: Ioffe, Szegedy, ICML 2015; PyTorch's BatchNorm2d.
+ */
 #include "graph/op.h"
 
 static NB_FALLIBLE infer(const NbGraph *g, const NbNode *node, NbShape *out, NbError *err) {

@@ -18,9 +18,8 @@ static NB_FALLIBLE check_channels(const NbConvAttr *a, const NbShape *x, const N
                        "%" PRId64 " output channels cannot be cut into %d groups", w->dim[0],
                        a->groups);
     if (a->kernel[0] != w->dim[2] || a->kernel[1] != w->dim[3])
-        return nb_fail(NB_ERR_ARGUMENT, err,
-                       "kernel %dx%d, weights of %" PRId64 "x%" PRId64, a->kernel[0], a->kernel[1],
-                       w->dim[2], w->dim[3]);
+        return nb_fail(NB_ERR_ARGUMENT, err, "kernel %dx%d, weights of %" PRId64 "x%" PRId64,
+                       a->kernel[0], a->kernel[1], w->dim[2], w->dim[3]);
     return NB_OK;
 }
 

@@ -21,8 +21,7 @@ static NB_FALLIBLE infer_threshold(const NbGraph *g, const NbNode *node, NbShape
     if (grid.bits < 1 || grid.bits > 8)
         return nb_fail(NB_ERR_ARGUMENT, err, "codes of %d bits, 1 to 8 expected", grid.bits);
     if (!(scale > 0.0F) || !isfinite(scale))
-        return nb_fail(NB_ERR_ARGUMENT, err, "scale %g, a positive number expected",
-                       (double)scale);
+        return nb_fail(NB_ERR_ARGUMENT, err, "scale %g, a positive number expected", (double)scale);
     *out = *nb_in_shape(g, node, 0);
     const int64_t levels = nb_grid_hi(grid) - nb_grid_lo(grid);
     NB_TRY(nb_infer_param(g, node, 1, NB_I32, out->dim[1] * levels, err));

@@ -14,9 +14,9 @@ static NB_FALLIBLE check_spec(const NbQuantSpec *spec, NbError *err) {
     const NbGrid grid = spec->grid;
     if (spec->kind == NB_QUANT_INT && (grid.bits < 1 || grid.bits > 32))
         return nb_fail(NB_ERR_ARGUMENT, err, "%d bits, 1 to 32 expected", grid.bits);
-    if (!(nb_quant_int_threshold(spec) > 0.0F))
+    if (spec->kind == NB_QUANT_INT && nb_grid_hi(grid) <= nb_grid_lo(grid))
         return nb_fail(NB_ERR_ARGUMENT, err,
-                       "a %s %d-bit grid%s has no code to give a scale to; use the binary quantizer",
+                       "a %s %d-bit grid%s holds nothing but 0; use the binary quantizer",
                        grid.is_signed ? "signed" : "unsigned", grid.bits,
                        grid.narrow ? " (narrow)" : "");
     if (spec->scale_from == NB_SCALE_CONST && !(spec->init > 0.0F))

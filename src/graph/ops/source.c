@@ -12,8 +12,7 @@ static NB_FALLIBLE infer_input(const NbGraph *g, const NbNode *node, NbShape *ou
     if (channels < 1 || channels > 4096)
         return nb_fail(NB_ERR_ARGUMENT, err, "%d channels, 1 to 4096 expected", channels);
     if (!(scale > 0.0F) || !isfinite(scale))
-        return nb_fail(NB_ERR_ARGUMENT, err, "scale %g, a positive number expected",
-                       (double)scale);
+        return nb_fail(NB_ERR_ARGUMENT, err, "scale %g, a positive number expected", (double)scale);
     out->dim[1] = channels;
     return NB_OK;
 }
