@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Optimizer steps over flat arrays, with PyTorch's formulas and order of float32 operations, so
+ * that states can be exchanged. The caller owns all memory; checkpoints hold it.
+ * Source: torch.optim SGD, Adam, AdamW (2.x, single tensor form). */
+#ifndef NB_NN_OPTIMIZER_H
+#define NB_NN_OPTIMIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* g = grad + decay * value; buffer = first ? g : momentum * buffer + g;
+ * value -= lr * (nesterov ? g + momentum * buffer : buffer). first: this parameter's first step. */
+void nb_sgd_step(float *value, const float *grad, float *buffer, size_t n, double lr,
+                 double momentum, double decay, bool nesterov, bool first);
+
+/* step counts from 1. decoupled: AdamW (value *= 1 - lr * decay), else decay is added to grad. */
+void nb_adam_step(float *value, const float *grad, float *m, float *v, size_t n, double lr,
+                  double beta1, double beta2, double epsilon, double decay, bool decoupled,
+                  int64_t step);
+
+/* average = decay * average + (1 - decay) * value. */
+void nb_ema_update(float *average, const float *value, size_t n, double decay);
+
+/* Sum of squares in index order, in double. */
+double nb_square_sum(const float *x, size_t n);
+
+#endif
