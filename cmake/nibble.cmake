@@ -13,6 +13,8 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 # asserts stay on in every build; -O2 with vectorisation is what release means
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O3 -g")
+# optimized enough that training under sanitizers stays bearable
+set(CMAKE_C_FLAGS_DEBUG "-O1 -g -fno-omit-frame-pointer")
 
 add_compile_definitions(_GNU_SOURCE)
 add_compile_options(
@@ -24,7 +26,11 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-Wlogical-op -Wduplicated-cond -Wduplicated-branches
                       -Wimplicit-fallthrough=5)
 else()
-  add_compile_options(-Wimplicit-fallthrough -Wcomma)
+  add_compile_options(-Wimplicit-fallthrough -Wcomma -Wno-string-conversion) # assert(!"why")
+endif()
+if(NIBBLE_SANITIZE)
+  add_compile_options(-fsanitize=${NIBBLE_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${NIBBLE_SANITIZE})
 endif()
 if(NIBBLE_WERROR)
   add_compile_options(-Werror)
@@ -39,15 +45,57 @@ function(nb_layer name)
   set_property(GLOBAL APPEND PROPERTY NB_LAYERS nb_${name})
 endfunction()
 
-# Everything as one static archive for the program and the tests, and the two shared libraries.
+# nb_library(NAME STATIC_TARGET LAYERS...): libNAME.a and libNAME.so from the same objects. The shared
+# one exports what NB_API marks, with symbol versions, and may leave nothing undefined.
+function(nb_library name archive)
+  add_library(${archive} STATIC)
+  target_link_libraries(${archive} PUBLIC ${ARGN})
+  set_target_properties(${archive} PROPERTIES OUTPUT_NAME ${name})
+
+  set(shared ${name}_shared)
+  set(map ${CMAKE_SOURCE_DIR}/cmake/nibble.map)
+  add_library(${shared} SHARED)
+  target_link_libraries(${shared} PRIVATE ${ARGN})
+  target_link_options(${shared} PRIVATE -Wl,--version-script=${map} -Wl,-z,relro,-z,now)
+  if(NOT NIBBLE_SANITIZE AND NOT CMAKE_C_FLAGS MATCHES "sanitize") # those come with the program
+    target_link_options(${shared} PRIVATE -Wl,-z,defs -Wl,--as-needed)
+  endif()
+  set_target_properties(${shared} PROPERTIES
+    OUTPUT_NAME ${name} LINKER_LANGUAGE C LINK_DEPENDS ${map}
+    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+  install(TARGETS ${archive} ${shared}
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  set(NB_LIBRARY ${name})
+  configure_file(cmake/nibble.pc.in ${name}.pc @ONLY)
+  install(FILES ${CMAKE_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
+
+# The two libraries and the program. libnibble_rt is what a device needs to run a model: readers,
+# graph, integer engine and the part of the public interface over them.
 function(nb_libraries)
+  include(GNUInstallDirs)
   get_property(layers GLOBAL PROPERTY NB_LAYERS)
   list(REMOVE_ITEM layers nb_cli)
-  add_library(nibble_all STATIC)
-  target_link_libraries(nibble_all PUBLIC ${layers})
+  set(runtime)
+  foreach(layer base tensor format quant graph model detect lower engine api_runtime)
+    if(TARGET nb_${layer})
+      list(APPEND runtime nb_${layer})
+    endif()
+  endforeach()
+  set(NB_REQUIRES "yaml-0.1 jansson libpng libturbojpeg")
+  nb_library(nibble_rt nibble_runtime ${runtime})
+  install(DIRECTORY include/nibble DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+  if(NIBBLE_RUNTIME_ONLY)
+    return()
+  endif()
+  set(NB_REQUIRES "${NB_REQUIRES} cairo")
+  set(NB_LIBS_PRIVATE "-ldnnl")
+  nb_library(nibble nibble_all ${layers})
   if(TARGET nb_cli)
     add_executable(nibble_program $<TARGET_OBJECTS:nb_cli>)
     set_target_properties(nibble_program PROPERTIES OUTPUT_NAME nibble LINKER_LANGUAGE C)
     target_link_libraries(nibble_program PRIVATE nb_cli nibble_all)
+    install(TARGETS nibble_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   endif()
 endfunction()

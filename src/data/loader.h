@@ -8,6 +8,8 @@
 
 #include "data/dataset.h"
 
+#include <stdint.h>
+
 typedef struct NbAugment {
     double hsv_h, hsv_s, hsv_v;
     double degrees, translate, scale, shear, perspective;
