@@ -8,30 +8,29 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "detect/box.h"
+#include "detect/nms.h"
 #include "detect/yolov5_loss.h"
 
 typedef enum NbDecode { NB_DECODE_SIGMOID, NB_DECODE_HARDTANH_Q, NB_DECODE_HARDTANH_F } NbDecode;
 
 /* Every cell of one picture b of one level: out [anchors * ny * nx][5 + nc], rows in the order
- * anchor, row, column; x, y, w, h in pixels of the input. anchor_px in pixels. */
+ * anchor, row, column; x, y, w, h in pixels of the input. anchor_px in pixels. Cannot fail. */
 void nb_yolov5_decode(NbDecode mode, const NbHeadLevel *level, int b, int anchors, int nc,
                       const float (*anchor_px)[2], float stride, float *out);
 
-typedef struct NbNmsOptions {
-    float conf; /* candidates need objectness > conf, and class score > conf */
-    float iou;  /* a box is dropped when its IoU with a better one is > iou */
-    int max_det;
-    int max_nms;         /* best candidates looked at; 0: 30000 */
-    bool multi_label;    /* every class above conf is a candidate, not only the best */
-    bool agnostic;       /* boxes of different classes suppress each other */
-    float class_offset;  /* pixels by which classes are kept apart; 0: 4096 (YOLOv5); 7680 newer */
-    const bool *classes; /* [nc]: keep these only; NULL: all */
-    bool has_obj;        /* rows are x y w h obj classes...; false: x y w h classes... */
-} NbNmsOptions;
+/* All levels of a head. */
+typedef struct NbYolov5Head {
+    NbDecode mode;
+    int levels, anchors, nc;
+    float anchor_px[NB_LOSS_MAX_LEVELS][NB_LOSS_MAX_ANCHORS][2]; /* pixels of the input */
+    float stride[NB_LOSS_MAX_LEVELS];
+} NbYolov5Head;
 
-/* Rows as nb_yolov5_decode writes them to detections, best first (equal scores: earlier row
- * first). Source: quantized-yolov5 utils/general.py non_max_suppression. */
-NB_FALLIBLE nb_nms(const float *rows, size_t n_rows, int nc, const NbNmsOptions *options,
-                   NbArena *arena, NbDetection **out, size_t *count, NbError *err);
+/* The rows of picture b that nb_nms would look at: exactly those that nb_yolov5_decode gives for
+ * all levels in order with objectness > conf, the same bits in the same order, but only their cells
+ * are decoded. level: [head->levels]. *rows: [*count][5 + nc], in `arena`. */
+NB_FALLIBLE nb_yolov5_candidates(const NbYolov5Head *head, const NbHeadLevel *level, int b,
+                                 float conf, NbArena *arena, float **rows, size_t *count,
+                                 NbError *err);
 
 #endif

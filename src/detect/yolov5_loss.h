@@ -18,9 +18,9 @@ typedef struct NbYolov5Loss {
     int levels;
     int anchors;                                              /* per level */
     float anchor[NB_LOSS_MAX_LEVELS][NB_LOSS_MAX_ANCHORS][2]; /* in cells: pixels / stride */
-    float balance[NB_LOSS_MAX_LEVELS]; /* objectness weight of each level; autobalance changes it */
-    double box, obj, cls;              /* gains as they enter the loss */
-    double obj_pw, cls_pw;             /* weights of positives */
+    double balance[NB_LOSS_MAX_LEVELS]; /* objectness weight of levels; autobalance changes it */
+    double box, obj, cls;               /* gains as they enter the loss */
+    double obj_pw, cls_pw;              /* weights of positives */
     double anchor_t;
     double fl_gamma;        /* focal; 0: off */
     double label_smoothing; /* epsilon */
@@ -43,13 +43,19 @@ typedef struct NbMatch {
     float box[4]; /* x, y relative to the cell, w, h, in cells */
 } NbMatch;
 
-/* Matches of one level in the reference order: own cells, then left, up, right, down. */
+/* Matches of one level in the reference order: own cells, then left, up, right, down; within each
+ * by anchor, then by target. Targets must be finite
+ * (NB_ERR_ARGUMENT names the first that is not). */
 NB_FALLIBLE nb_yolov5_assign(const NbYolov5Loss *loss, int level, int ny, int nx,
                              const NbTarget *target, size_t n_targets, NbArena *arena,
                              NbMatch **out, size_t *count, NbError *err);
 
-/* items: box, obj, cls after gains (means over the batch); *total = sum * batch, which is what the
- * gradients belong to. Sums are in double, in index order. */
+/* level: [loss->levels], each with gradients wanted or not. items: box, obj, cls after gains (means
+ * over the batch); *total = sum * batch, which is what the gradients belong to. Sums are in double,
+ * in index order; gradients of cells with several matches add up in match order. What is taken from
+ * `scratch` is given back. NB_ERR_ARGUMENT: a target's picture is outside 0..batch-1 or its class
+ * outside 0..nc-1, or it is not finite. One pass over the objectness cells; the rest is work per
+ * match. */
 NB_FALLIBLE nb_yolov5_loss(NbYolov5Loss *loss, const NbHeadLevel *level, int batch,
                            const NbTarget *target, size_t n_targets, NbArena *scratch,
                            double items[3], double *total, NbError *err);

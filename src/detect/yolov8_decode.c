@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "detect/yolov8_decode.h"
+
+#include "base/size.h"
+#include "detect/rank.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Expectation of the softmax over reg_max bins, in cells. */
+static float distance(const float *raw, ptrdiff_t sc, int reg_max) {
+    if (reg_max == 1)
+        return raw[0];
+    float top = raw[0];
+    for (int i = 1; i < reg_max; i++)
+        top = fmaxf(top, raw[i * sc]);
+    float sum = 0.0F;
+    float weighted = 0.0F;
+    for (int i = 0; i < reg_max; i++) {
+        const float e = expf(raw[i * sc] - top);
+        sum += e;
+        weighted += e * (float)i;
+    }
+    return weighted / sum;
+}
+
+static void decode_cell(const NbDflLevel *l, int reg_max, int nc, bool xyxy, int x, int y,
+                        float *out) {
+    const float *const raw = l->raw + y * l->sy + x * l->sx;
+    const float centre[2] = {(float)x + 0.5F, (float)y + 0.5F};
+    for (int i = 0; i < 2; i++) {
+        const float lo = centre[i] - distance(raw + i * reg_max * l->sc, l->sc, reg_max);
+        const float hi = centre[i] + distance(raw + (2 + i) * reg_max * l->sc, l->sc, reg_max);
+        out[i] = (xyxy ? lo : (lo + hi) / 2.0F) * l->stride;
+        out[2 + i] = (xyxy ? hi : hi - lo) * l->stride;
+    }
+    for (int c = 0; c < nc; c++)
+        out[4 + c] = 1.0F / (1.0F + expf(-raw[(4 * reg_max + c) * l->sc]));
+}
+
+void nb_yolov8_decode(const NbDflLevel *level, int reg_max, int nc, bool xyxy, float *out) {
+    for (int y = 0; y < level->ny; y++)
+        for (int x = 0; x < level->nx; x++, out += 4 + nc)
+            decode_cell(level, reg_max, nc, xyxy, x, y, out);
+}
+
+/* Best score of every row; false when one is NaN. */
+static bool row_scores(const float *rows, size_t n, int nc, float *score) {
+    for (size_t i = 0; i < n; i++) {
+        const float *const row = rows + i * (size_t)(4 + nc) + 4;
+        score[i] = row[0];
+        for (int c = 0; c < nc; c++) {
+            if (isnan(row[c]))
+                return false;
+            score[i] = fmaxf(score[i], row[c]);
+        }
+    }
+    return true;
+}
+
+/* Room for ranking n scores. */
+typedef struct Ranking {
+    float *score;
+    uint32_t *order;
+} Ranking;
+
+static NB_FALLIBLE take_ranking(size_t n, NbArena *arena, Ranking *out, NbError *err) {
+    out->score = NB_NEW(arena, float, n);
+    out->order = NB_NEW(arena, uint32_t, n);
+    return out->score && out->order && n <= UINT32_MAX ? NB_OK : nb_fail_memory(err, "top scores");
+}
+
+NbStatus nb_yolov10_top(const float *rows, size_t n, int nc, int max_det, NbArena *arena,
+                        NbDetection **out, size_t *count, NbError *err) {
+    *out = NULL;
+    *count = 0;
+    if (nc < 1 || max_det < 1)
+        return nb_fail(NB_ERR_ARGUMENT, err, "%d classes, max_det %d: both must be at least 1", nc,
+                       max_det);
+    const size_t length = (size_t)(4 + nc);
+    const size_t most = (size_t)max_det;
+    const size_t few = n < most ? n : most;
+    const size_t pairs = few * (size_t)nc;
+    const size_t kept = pairs < most ? pairs : most;
+    NbDetection *const found = NB_NEW(arena, NbDetection, kept);
+    if (!found)
+        return nb_fail_memory(err, "detections");
+    const NbArenaMark mark = nb_arena_mark(arena);
+    Ranking row;
+    Ranking pair;
+    NB_TRY(take_ranking(n, arena, &row, err));
+    NB_TRY(take_ranking(pairs, arena, &pair, err));
+    if (!row_scores(rows, n, nc, row.score))
+        return nb_fail(NB_ERR_ARGUMENT, err, "a class score is not a number");
+    NB_TRY(nb_rank_scores(row.score, n, row.order, arena, err));
+    for (size_t i = 0; i < few; i++)
+        memcpy(pair.score + i * (size_t)nc, rows + row.order[i] * length + 4,
+               (size_t)nc * sizeof *rows);
+    NB_TRY(nb_rank_scores(pair.score, pairs, pair.order, arena, err));
+    for (size_t i = 0; i < kept; i++) {
+        const uint32_t at = pair.order[i];
+        const float *const from = rows + row.order[at / (uint32_t)nc] * length;
+        found[i].conf = pair.score[at];
+        found[i].cls = (int)(at % (uint32_t)nc);
+        memcpy(found[i].xyxy, from, sizeof found[i].xyxy);
+    }
+    nb_arena_rewind(arena, mark);
+    *out = found;
+    *count = kept;
+    return NB_OK;
+}
