@@ -211,7 +211,8 @@ static Rule parse_rule(const NbCase *c, const char *array, const char *text) {
             fail_msg("case %s: array '%s': unknown rule '%s'", c->id, array, text);
     }
     rule.weighted = end && strcmp(end, suffix) == 0;
-    if (end && end[0] != '\0' && !rule.weighted)
+    const bool remark = end && end[0] == ','; /* ", same rows in the same order" */
+    if (end && end[0] != '\0' && !rule.weighted && !remark)
         fail_msg("case %s: array '%s': unknown rule '%s'", c->id, array, text);
     return rule;
 }
