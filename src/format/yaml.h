@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * YAML as a tree of plain nodes with the place of each (libyaml's events underneath). Nothing is
- * interpreted: scalars stay text, so a class named "no" stays "no". Duplicate keys are errors;
- * depth, nodes, bytes and alias expansion are limited. */
+ * interpreted: scalars stay text, so a class named "no" stays "no". Duplicate keys, keys that are
+ * no scalars, merge keys, tags of other languages and second documents are errors; so are more than
+ * 1 MiB, 64 levels, 100000 nodes (aliases count in full) and 100 aliases. An empty file is null. */
 #ifndef NB_FORMAT_YAML_H
 #define NB_FORMAT_YAML_H
 
@@ -21,7 +22,7 @@ struct NbYaml {
     int line; /* from 1 */
     int column;
     const char *text;    /* scalar */
-    bool quoted;         /* scalar that was written in quotes */
+    bool quoted;         /* scalar in quotes, as a block or tagged !!str: always text */
     int count;           /* list: items; map: pairs */
     const NbYaml **item; /* list: items; map: values */
     const NbYaml **key;  /* map: keys, scalars */
@@ -39,5 +40,9 @@ NB_FALLIBLE nb_yaml_int(const char *path, const NbYaml *y, int64_t *out, NbError
 NB_FALLIBLE nb_yaml_double(const char *path, const NbYaml *y, double *out, NbError *err);
 NB_FALLIBLE nb_yaml_bool(const char *path, const NbYaml *y, bool *out, NbError *err);
 bool nb_yaml_is_null(const NbYaml *y);
+
+/* "path:line:column: " and the sentence into `err`; returns `status`. */
+NbStatus nb_yaml_fail(NbStatus status, NbError *err, const char *path, const NbYaml *y,
+                      const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 #endif
