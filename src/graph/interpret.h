@@ -10,10 +10,18 @@
  *
  *     y = fl( fl(sum) * fl(scale_x * scale_w[o]) )  [ + bias[o] ]
  *
- * with the sum rounded once to float32 (exact below 2^24). Any other convolution is a sum of real
- * products in double, rounded once. Batch norm in inference is y = fl(fl(x * a) + b) with
- * a = gamma / sqrt(var + eps), b = beta - fl(mean * a), each step in float32: nb_batchnorm_affine.
- */
+ * with the sum of (code - zero) products rounded once to float32 (exact below 2^24). Any other
+ * convolution is a sum of real products in double in the order input channel, row, column, then
+ * the bias, rounded once. An addition of coded values that share one scale adds codes; any other
+ * adds real numbers from left to right in float32. SiLU and sigmoid are nb_silu and nb_sigmoid.
+ * With I8 weights a convolution is the bare int32 sum of codes (outside int32: an error), which
+ * THRESHOLD turns into codes and DEQUANT into real numbers. Batch norm in inference is y = fl(fl(x
+ * * a) + b) with a = gamma / sqrt(var + eps), b = beta - fl(mean * a), each step in float32:
+ * nb_batchnorm_affine; in training the same with mean and biased variance of the batch (sums in
+ * double, then float32).
+ *
+ * Gradients: a coded convolution passes those of its real inputs (dequantized x and w); a quantizer
+ * passes what nb_quant_backward says. */
 #ifndef NB_GRAPH_INTERPRET_H
 #define NB_GRAPH_INTERPRET_H
 
@@ -30,8 +38,12 @@ typedef struct NbValue {
 
 typedef enum NbRunMode {
     NB_RUN_EVAL,  /* running statistics */
-    NB_RUN_TRAIN, /* batch statistics; running ones are updated (biased mean, unbiased variance) */
+    NB_RUN_TRAIN, /* batch statistics; running ones are updated (with the unbiased variance) */
 } NbRunMode;
+
+/* The real numbers of a value: its own data, or (code - zero) * scale in the arena. An integer sum
+ * has none: NB_ERR_ARGUMENT. */
+NB_FALLIBLE nb_value_real(const NbValue *v, NbArena *arena, const float **out, NbError *err);
 
 /* a[c], b[c] of batch norm in inference, as defined above. */
 void nb_batchnorm_affine(const float *gamma, const float *beta, const float *mean, const float *var,

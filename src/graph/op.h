@@ -24,7 +24,7 @@ typedef struct NbOpDef {
     NB_FALLIBLE (*forward)(NbRun *run, NbNodeId id, NbError *err);
     /* ADDS d loss / d input i to dx[i] (real space); NULL entries are not wanted. dy is d loss / d
      * output. NULL: no gradient passes (INPUT, PARAM and operators of integer graphs). */
-    NB_FALLIBLE (*backward)
+    NB_FALLIBLE(*backward)
     (NbRun *run, NbNodeId id, const float *dy, float *const dx[], NbError *err);
 } NbOpDef;
 

@@ -2,7 +2,7 @@
  *
  * ADD: two or more tensors of one shape. Coded inputs that share one scale give a coded sum; all
  * others are added as real numbers, left to right. */
-#include "graph/op.h"
+#include "graph/run.h"
 
 static NB_FALLIBLE infer(const NbGraph *g, const NbNode *node, NbShape *out, NbError *err) {
     char a[96];
@@ -20,4 +20,36 @@ static NB_FALLIBLE infer(const NbGraph *g, const NbNode *node, NbShape *out, NbE
     return NB_OK;
 }
 
-const NbOpDef nb_op_add = {.name = "ADD", .min_in = 2, .max_in = NB_ANY_INPUTS, .infer = infer};
+static NB_FALLIBLE forward(NbRun *run, NbNodeId id, NbError *err) {
+    const NbNode *node = &run->g->node[id];
+    const size_t count = nb_shape_count(&node->shape);
+    NB_TRY(nb_run_new_like(run, id, err));
+    const NbValue *v = &run->value[id];
+    float *y = nb_f32(&v->t);
+    for (int k = 0; k < node->n_in; k++) {
+        const float *x = nb_run_data(run, id, k);
+        if (!v->coded)
+            NB_TRY(nb_run_real(run, id, k, &x, err));
+        for (size_t i = 0; i < count; i++)
+            y[i] = k == 0 ? x[i] : y[i] + x[i];
+    }
+    return NB_OK;
+}
+
+static NB_FALLIBLE backward(NbRun *run, NbNodeId id, const float *dy, float *const dx[],
+                            NbError *err) {
+    (void)err;
+    const NbNode *node = &run->g->node[id];
+    const size_t count = nb_shape_count(&node->shape);
+    for (int k = 0; k < node->n_in; k++)
+        for (size_t i = 0; dx[k] && i < count; i++)
+            dx[k][i] += dy[i];
+    return NB_OK;
+}
+
+const NbOpDef nb_op_add = {.name = "ADD",
+                           .min_in = 2,
+                           .max_in = NB_ANY_INPUTS,
+                           .infer = infer,
+                           .forward = forward,
+                           .backward = backward};

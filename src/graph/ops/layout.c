@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What only moves values: UPSAMPLE (nearest), CONCAT, PAD (with real zero). Codes stay codes. */
-#include "graph/op.h"
+#include "graph/run.h"
+
+#include <string.h>
 
 enum { MAX_FACTOR = 64, MAX_PAD = 4096 };
 
@@ -64,8 +66,110 @@ static NB_FALLIBLE infer_pad(const NbGraph *g, const NbNode *node, NbShape *out,
     return NB_OK;
 }
 
-const NbOpDef nb_op_upsample = {
-    .name = "UPSAMPLE", .min_in = 1, .max_in = 1, .infer = infer_upsample};
-const NbOpDef nb_op_concat = {
-    .name = "CONCAT", .min_in = 1, .max_in = NB_ANY_INPUTS, .infer = infer_concat};
-const NbOpDef nb_op_pad = {.name = "PAD", .min_in = 1, .max_in = 1, .infer = infer_pad};
+/* Where output pixel i of a plane comes from; -1: padding. */
+static int64_t source_pixel(const NbNode *node, const NbShape *in, int64_t i) {
+    const int64_t y = i / node->shape.dim[3];
+    const int64_t x = i % node->shape.dim[3];
+    if (node->op == NB_OP_UPSAMPLE)
+        return y / node->attr.upsample.factor * in->dim[3] + x / node->attr.upsample.factor;
+    const int64_t from_y = y - node->attr.pad.pad[0];
+    const int64_t from_x = x - node->attr.pad.pad[1];
+    const bool inside = from_y >= 0 && from_x >= 0 && from_y < in->dim[2] && from_x < in->dim[3];
+    return inside ? from_y * in->dim[3] + from_x : -1;
+}
+
+static NB_FALLIBLE forward_move(NbRun *run, NbNodeId id, NbError *err) {
+    const NbNode *node = &run->g->node[id];
+    const NbShape *in = &run->g->node[node->in[0]].shape;
+    const int64_t planes = in->dim[0] * in->dim[1];
+    const int64_t pixels = node->shape.dim[2] * node->shape.dim[3];
+    NB_TRY(nb_run_new_like(run, id, err));
+    const float *x = nb_run_data(run, id, 0);
+    float *y = nb_f32(&run->value[id].t);
+    for (int64_t p = 0; p < planes; p++)
+        for (int64_t i = 0; i < pixels; i++) {
+            const int64_t from = source_pixel(node, in, i);
+            y[p * pixels + i] =
+                from < 0 ? run->value[id].zero : x[p * in->dim[2] * in->dim[3] + from];
+        }
+    return NB_OK;
+}
+
+static NB_FALLIBLE backward_move(NbRun *run, NbNodeId id, const float *dy, float *const dx[],
+                                 NbError *err) {
+    (void)err;
+    const NbNode *node = &run->g->node[id];
+    const NbShape *in = &run->g->node[node->in[0]].shape;
+    const int64_t planes = dx[0] ? in->dim[0] * in->dim[1] : 0;
+    const int64_t pixels = node->shape.dim[2] * node->shape.dim[3];
+    for (int64_t p = 0; p < planes; p++)
+        for (int64_t i = 0; i < pixels; i++) {
+            const int64_t from = source_pixel(node, in, i);
+            if (from >= 0)
+                dx[0][p * in->dim[2] * in->dim[3] + from] += dy[p * pixels + i];
+        }
+    return NB_OK;
+}
+
+/* Elements of one input that lie together in the output, and how many such runs there are. */
+static size_t run_length(const NbShape *s, int axis) {
+    size_t n = 1;
+    for (int d = axis; d < 4; d++)
+        n *= (size_t)s->dim[d];
+    return n;
+}
+
+static NB_FALLIBLE forward_concat(NbRun *run, NbNodeId id, NbError *err) {
+    const NbNode *node = &run->g->node[id];
+    const int axis = node->attr.concat.axis;
+    const size_t stride = run_length(&node->shape, axis);
+    const size_t runs = nb_shape_count(&node->shape) / stride;
+    NB_TRY(nb_run_new_like(run, id, err));
+    float *y = nb_f32(&run->value[id].t);
+    for (int k = 0; k < node->n_in; k++) {
+        const size_t n = run_length(nb_in_shape(run->g, node, k), axis);
+        const float *x = nb_run_data(run, id, k);
+        if (!run->value[id].coded)
+            NB_TRY(nb_run_real(run, id, k, &x, err));
+        for (size_t r = 0; r < runs; r++)
+            memcpy(y + r * stride, x + r * n, n * sizeof *x);
+        y += n;
+    }
+    return NB_OK;
+}
+
+static NB_FALLIBLE backward_concat(NbRun *run, NbNodeId id, const float *dy, float *const dx[],
+                                   NbError *err) {
+    (void)err;
+    const NbNode *node = &run->g->node[id];
+    const int axis = node->attr.concat.axis;
+    const size_t stride = run_length(&node->shape, axis);
+    const size_t runs = nb_shape_count(&node->shape) / stride;
+    for (int k = 0; k < node->n_in; k++) {
+        const size_t n = run_length(nb_in_shape(run->g, node, k), axis);
+        for (size_t r = 0; dx[k] && r < runs; r++)
+            for (size_t i = 0; i < n; i++)
+                dx[k][r * n + i] += dy[r * stride + i];
+        dy += n;
+    }
+    return NB_OK;
+}
+
+const NbOpDef nb_op_upsample = {.name = "UPSAMPLE",
+                                .min_in = 1,
+                                .max_in = 1,
+                                .infer = infer_upsample,
+                                .forward = forward_move,
+                                .backward = backward_move};
+const NbOpDef nb_op_concat = {.name = "CONCAT",
+                              .min_in = 1,
+                              .max_in = NB_ANY_INPUTS,
+                              .infer = infer_concat,
+                              .forward = forward_concat,
+                              .backward = backward_concat};
+const NbOpDef nb_op_pad = {.name = "PAD",
+                           .min_in = 1,
+                           .max_in = 1,
+                           .infer = infer_pad,
+                           .forward = forward_move,
+                           .backward = backward_move};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * QUANT: x [, value]; real numbers to codes of a quantizer (quant/quantizer.h). */
-#include "graph/op.h"
+#include "graph/run.h"
 
-#include <inttypes.h>
+#include <string.h>
 
 /* Rows of x as the quantizer sees them. */
 static size_t channels_of(const NbNode *node, const NbShape *x) {
@@ -49,4 +49,64 @@ static NB_FALLIBLE infer(const NbGraph *g, const NbNode *node, NbShape *out, NbE
     return NB_OK;
 }
 
-const NbOpDef nb_op_quant = {.name = "QUANT", .min_in = 1, .max_in = 2, .infer = infer};
+static const float *value_of(const NbRun *run, NbNodeId id) {
+    return run->g->node[id].n_in == 2 ? nb_run_data(run, id, 1) : NULL;
+}
+
+static NB_FALLIBLE forward(NbRun *run, NbNodeId id, NbError *err) {
+    const NbNode *node = &run->g->node[id];
+    const float *x = NULL;
+    NB_TRY(nb_run_real(run, id, 0, &x, err));
+    if (!run->quantizers) {
+        const NbValue *in = nb_run_in(run, id, 0);
+        run->value[id] = (NbValue){.t = in->t};
+        if (in->coded) { /* the identity of a coded value is its real value */
+            NB_TRY(nb_run_new(run, id, NB_F32, err));
+            memcpy(run->value[id].t.data, x, nb_tensor_count(&in->t) * sizeof *x);
+        }
+        return NB_OK;
+    }
+    NB_TRY(nb_run_new(run, id, NB_F32, err));
+    NbValue *v = &run->value[id];
+    const size_t channels = channels_of(node, &node->shape);
+    const size_t n = nb_tensor_count(&v->t) / channels;
+    float *scale = NB_NEW(run->arena, float, channels);
+    if (!scale)
+        return nb_fail_memory(err, "scales");
+    nb_quant_scale(&node->attr.quant, x, channels, n, value_of(run, id), scale);
+    nb_quant_codes(&node->attr.quant, x, channels, n, scale, NULL, nb_f32(&v->t));
+    v->coded = true;
+    v->scale = scale;
+    v->n_scale = channels;
+    v->grid = node->grid;
+    return NB_OK;
+}
+
+static NB_FALLIBLE backward(NbRun *run, NbNodeId id, const float *dy, float *const dx[],
+                            NbError *err) {
+    const NbNode *node = &run->g->node[id];
+    const size_t count = nb_shape_count(&node->shape);
+    const float *x = NULL;
+    NB_TRY(nb_run_real(run, id, 0, &x, err));
+    if (!run->quantizers) {
+        for (size_t i = 0; dx[0] && i < count; i++)
+            dx[0][i] += dy[i];
+        return NB_OK;
+    }
+    float *part = NB_NEW(run->arena, float, count);
+    if (!part)
+        return nb_fail_memory(err, "gradient of a quantizer");
+    const size_t channels = channels_of(node, &node->shape);
+    nb_quant_backward(&node->attr.quant, x, channels, count / channels, value_of(run, id), dy, part,
+                      node->n_in == 2 ? dx[1] : NULL);
+    for (size_t i = 0; dx[0] && i < count; i++)
+        dx[0][i] += part[i];
+    return NB_OK;
+}
+
+const NbOpDef nb_op_quant = {.name = "QUANT",
+                             .min_in = 1,
+                             .max_in = 2,
+                             .infer = infer,
+                             .forward = forward,
+                             .backward = backward};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * INPUT: uint8 pictures, coded with one scale. PARAM: a tensor of the graph. */
-#include "graph/op.h"
+#include "graph/run.h"
 
 #include <math.h>
 
@@ -30,5 +30,28 @@ static NB_FALLIBLE infer_param(const NbGraph *g, const NbNode *node, NbShape *ou
     return NB_OK;
 }
 
-const NbOpDef nb_op_input = {.name = "INPUT", .infer = infer_input};
-const NbOpDef nb_op_param = {.name = "PARAM", .infer = infer_param};
+static NB_FALLIBLE forward_input(NbRun *run, NbNodeId id, NbError *err) {
+    NB_TRY(nb_run_new(run, id, NB_F32, err));
+    NbValue *v = &run->value[id];
+    float *scale = NB_NEW(run->arena, float, 1);
+    if (!scale)
+        return nb_fail_memory(err, "input");
+    *scale = run->g->node[id].attr.input.scale;
+    v->coded = true;
+    v->scale = scale;
+    v->n_scale = 1;
+    v->grid = run->g->node[id].grid;
+    nb_convert(run->images, NB_U8, v->t.data, NB_F32, nb_tensor_count(&v->t));
+    return NB_OK;
+}
+
+static NB_FALLIBLE forward_param(NbRun *run, NbNodeId id, NbError *err) {
+    const NbNode *node = &run->g->node[id];
+    if (!node->param.data)
+        return nb_fail(NB_ERR_ARGUMENT, err, "the parameter has no data");
+    run->value[id] = (NbValue){.t = node->param};
+    return NB_OK;
+}
+
+const NbOpDef nb_op_input = {.name = "INPUT", .infer = infer_input, .forward = forward_input};
+const NbOpDef nb_op_param = {.name = "PARAM", .infer = infer_param, .forward = forward_param};
