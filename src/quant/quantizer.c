@@ -93,3 +93,8 @@ void nb_quant_values(const float *q, size_t channels, size_t n, const float *sca
         }
     }
 }
+
+void nb_quant_clip(float *x, size_t n, float scale) {
+    for (size_t i = 0; i < n; i++)
+        x[i] = clamped(x[i], -scale, scale);
+}

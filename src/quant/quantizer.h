@@ -71,6 +71,9 @@ void nb_quant_codes(const NbQuantSpec *spec, const float *x, size_t channels, si
 void nb_quant_values(const float *q, size_t channels, size_t n, const float *scale,
                      const float *zero, float *y);
 
+/* x = clamp(x, -scale, scale), as binary nets do to their float weights after each step; NaN stays. */
+void nb_quant_clip(float *x, size_t n, float scale);
+
 /* What a learned value starts with so that its threshold is `threshold` (> 0). */
 float nb_quant_value_of(const NbQuantSpec *spec, float threshold);
 
