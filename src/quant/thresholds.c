@@ -19,6 +19,15 @@ float nb_thresholds_bias(const NbQuantSpec *spec) {
     return spec->kind == NB_QUANT_TERNARY ? -1.0F : (float)nb_grid_lo(spec->grid);
 }
 
+/* The lowest threshold of a signed quantizer in the exporter's order of operations. */
+static float lowest(const NbQuantSpec *spec, float s, float half, size_t count) {
+    if (!spec->grid.is_signed)
+        return half;
+    const float below = s * ((float)(count / 2) - 1.0F);
+    const float narrow = -half - below;
+    return spec->grid.narrow ? narrow : narrow - s;
+}
+
 /* The smallest number from which on the code is k or more, for roundings other than to even. */
 static float step_to(NbRound round, float k, float scale) {
     switch (round) {
@@ -50,8 +59,7 @@ void nb_thresholds_of(const NbQuantSpec *spec, float scale, float *t) {
     }
     const int64_t lo = nb_grid_lo(spec->grid);
     const bool nearest = spec->round == NB_ROUND_HALF_EVEN || spec->round == NB_ROUND_DPU;
-    const float steps_below = s * (float)(-lo - 1);
-    const float start = lo < 0 ? -half - steps_below : half;
+    const float start = lowest(spec, s, half, count);
     for (size_t i = 0; i < count; i++) {
         const float up = s * (float)i;
         t[i] = nearest ? start + up : step_to(spec->round, (float)(lo + 1 + (int64_t)i), s);

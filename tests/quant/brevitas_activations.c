@@ -115,8 +115,8 @@ static bool compare_step(const Runtime *r, const NbRuntimeStep *step, const floa
     return ok;
 }
 
-static char *kept(const NbCase *c, const char *text) {
-    char *const out = nb_arena_string(&c->all->arena, text);
+static char *step_name(const NbCase *c, const char *name, int step) {
+    char *const out = nb_arena_printf(&c->all->arena, "%s%d", name, step);
     assert_non_null(out);
     return out;
 }
@@ -128,8 +128,8 @@ static bool train_step(Runtime *r, int i) {
         relu(x.x, x.n);
     const NbRuntimeStep step = nb_runtime_train(&r->spec, &r->state, x.x, x.n);
     const float *const y = values(c, &r->spec.quant, x.x, x.n, step.scale, step.zero);
-    const char *names[3] = {kept(c, brevitas_step("y", i)), kept(c, brevitas_step("scale", i)),
-                            kept(c, brevitas_step("zero_point", i))};
+    const char *names[3] = {step_name(c, "y", i), step_name(c, "scale", i),
+                            step_name(c, "zero_point", i)};
     bool ok = compare_step(r, &step, y, x.n, names);
     float *const dx = brevitas_floats(c, x.n);
     float d_values[2] = {0};
