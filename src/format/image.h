@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Pictures: JPEG (libjpeg-turbo) and PNG (libpng) to 8-bit RGB and back. Grey becomes RGB, 16-bit
- * samples keep their upper byte, alpha is dropped, EXIF orientation is applied, as OpenCV's
- * IMREAD_COLOR does. JPEG decoding uses the accurate DCT and fancy upsampling. The kind is told by
- * the first bytes, not by the name. */
+ * Pictures: JPEG (libjpeg-turbo) and PNG (libpng) to 8-bit RGB and back, with the pixels of
+ * OpenCV's IMREAD_COLOR: grey and CMYK become RGB, 16-bit samples keep their upper byte, alpha and
+ * gamma are dropped, EXIF orientation is applied (PNG's eXIf as well). JPEG decoding uses the
+ * accurate DCT and fancy upsampling. A JPEG that is cut off or damaged inside decodes as far as it
+ * goes, a PNG fails. The kind is told by the first bytes, not by the name. */
 #ifndef NB_FORMAT_IMAGE_H
 #define NB_FORMAT_IMAGE_H
 
