@@ -48,7 +48,7 @@ NB_FALLIBLE nb_coco_score(const int64_t *images, size_t n_images, const int64_t 
 
 enum { NB_YOLO_IOUS = 10, NB_CURVE = 1000 };
 
-/* One picture: labels and detections in xyxy pixels. Labels use NbDetection with conf 1. */
+/* One picture: labels and detections in xyxy pixels. Labels use NbDetection; conf is not read. */
 typedef struct NbYoloImage {
     const NbDetection *label;
     size_t n_labels;
@@ -64,10 +64,10 @@ typedef struct NbYoloClass {
 } NbYoloClass;
 
 typedef struct NbYoloScore {
-    double precision, recall, map50, map50_95; /* means over classes with labels */
+    double precision, recall, map50, map50_95; /* means over classes with labels; 0: none */
     double best_conf;                          /* of the best mean F1 */
     int n_classes;                             /* classes with labels */
-    NbYoloClass *per_class;
+    NbYoloClass *per_class;                    /* [n_classes] by class */
     /* [n_classes][NB_CURVE] over confidence 0..1 */
     double *p_curve, *r_curve, *f1_curve;
     /* [n_classes][NB_CURVE]: precision at IoU 0.5 over recall 0..1 */
@@ -80,6 +80,17 @@ typedef enum NbYoloMatching {
     NB_MATCH_PER_IOU, /* newer YOLOv5 and Ultralytics: matched at each IoU level; F1 smoothed */
 } NbYoloMatching;
 
+/* Each detection goes to the label of its class that it overlaps most; of the detections of a
+ * label the most confident one is right. Precision is made monotone and integrated over 101 recall
+ * points by the trapezoid rule. Equal confidences keep the order of pictures and of detections.
+ *
+ * Confusion: detections with confidence > 0.25, IoU > 0.45 with any class, best IoU first. Missed
+ * labels are in the last row; detections without a label in the last column, those of pictures
+ * without labels only with NB_MATCH_PER_IOU (the older tool passes over such pictures).
+ *
+ * Everything in `out` lives in `arena`. NB_ERR_ARGUMENT: a class outside 0..nc-1, a confidence or
+ * coordinate that is not finite.
+ * Source: quantized-yolov5 and Ultralytics utils/metrics.py, val.py (behaviour). */
 NB_FALLIBLE nb_yolo_score(const NbYoloImage *image, size_t n_images, int nc,
                           NbYoloMatching matching, NbArena *arena, NbYoloScore *out, NbError *err);
 
