@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What stands between an integer sum and a code: the float expression of one quantizer, evaluated
+ * step by step as the interpreter and the executor evaluate it, and the search for its steps. */
+#ifndef NB_LOWER_INTEGER_CHAIN_H
+#define NB_LOWER_INTEGER_CHAIN_H
+
+#include "graph/graph.h"
+
+enum { NB_CHAIN_MAX = 16 };
+
+typedef struct NbChainStep {
+    NbOp op;        /* BATCHNORM, SCALE, RELU, LEAKY_RELU or HARDTANH */
+    float factor;   /* SCALE: factor; LEAKY_RELU: slope (>= 0) */
+    const float *a; /* BATCHNORM: [channels], y = fl(fl(x * a) + b) */
+    const float *b;
+} NbChainStep;
+
+/* code = codes(spec, steps(fl(fl(sum) * scale[c]) [+ bias[c]])) */
+typedef struct NbChain {
+    size_t channels;
+    const float *scale; /* [channels] */
+    const float *bias;  /* [channels] or NULL */
+    int n;
+    NbChainStep step[NB_CHAIN_MAX];
+    NbQuantSpec spec;
+    float quant_scale;
+    int64_t lo; /* codes lie in [lo, hi] */
+    int64_t hi;
+} NbChain;
+
+/* Sums that can occur in one channel. */
+typedef struct NbSumRange {
+    int64_t min;
+    int64_t max;
+} NbSumRange;
+
+/* Adds a float node to the front of the chain (nodes are met walking backwards). Parameters are
+ * read from `g`; memory comes from `arena`. NB_ERR_UNSUPPORTED for an operator that is not a
+ * monotone function of one number. */
+NB_FALLIBLE nb_chain_prepend(NbChain *chain, const NbGraph *g, NbNodeId id, NbArena *arena,
+                             NbError *err);
+
+/* codes[i] of channel c for n sums; codes is also the work space. */
+void nb_chain_codes(const NbChain *chain, size_t c, const int64_t *sums, size_t n, float *codes);
+
+/* The thresholds of channel c for all sums in `range`: threshold[j] (j < hi - lo) is the smallest
+ * sum whose code is at least lo + 1 + j, INT32_MIN when every sum of the range reaches it,
+ * INT32_MAX when none does. *falling gets true when the code falls as the sum grows: the
+ * thresholds are then those of the negated sum. NB_ERR_FORMAT when a code is not a number. */
+NB_FALLIBLE nb_chain_thresholds(const NbChain *chain, size_t c, NbSumRange range,
+                                int32_t *threshold, bool *falling, NbError *err);
+
+#endif
