@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Convolutions as blocks of output channels: weights in the order of the kernel, constants by lane,
+ * and the proof that sums cannot overflow. */
+#include "engine/plan.h"
+
+#include "engine/requant.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* One convolution while its blocks are made. */
+typedef struct Packer {
+    NbEngine *e;
+    NbStep *s;
+    const NbConvAttr *attr;
+    const int8_t *weight; /* [outputs][channels][kernel height][kernel width] */
+    int outputs;          /* of one group */
+    int channels;         /* of one group */
+    bool rows;            /* a segment is a kernel row; else it is one tap */
+    int segments;
+    int steps;
+    const NbNode *after;
+} Packer;
+
+/* The weight that byte k of a segment is multiplied with. */
+static int weight_at(const Packer *p, int output, int segment, int k) {
+    const int kw = p->attr->kernel[1];
+    const int pixel = p->s->in[0]->pixel;
+    const int ky = p->rows ? segment : segment / kw;
+    const int kx = p->rows ? k / pixel : segment % kw;
+    const int c = p->rows ? k % pixel : k;
+    if (c >= p->channels || kx >= kw)
+        return 0;
+    return p->weight[((output * p->channels + c) * p->attr->kernel[0] + ky) * kw + kx];
+}
+
+static NB_FALLIBLE pack_weights(const Packer *p, NbConvBlock *b, int first, NbError *err) {
+    const bool wide = p->e->kernels->format == NB_WEIGHT_C;
+    const size_t count = (size_t)p->segments * (size_t)p->steps * 4 * (size_t)b->lanes;
+    void *packed = nb_arena_take(&p->e->arena, count, wide ? sizeof(int16_t) : 1);
+    if (!packed)
+        return nb_fail_memory(err, "packed weights");
+    for (int lane = 0; lane < b->live; lane++)
+        for (int s = 0; s < p->segments; s++)
+            for (int k = 0; k < 4 * p->steps; k++) {
+                const int w = weight_at(p, first + lane, s, k);
+                const int step = s * p->steps + k / 4;
+                if (wide)
+                    ((int16_t *)packed)[(step * 4 + k % 4) * b->lanes + lane] = (int16_t)w;
+                else
+                    ((int8_t *)packed)[(step * b->lanes + lane) * 4 + k % 4] = (int8_t)w;
+            }
+    b->weight = packed;
+    return NB_OK;
+}
+
+void nb_pack_range(const NbPlane *x, const int8_t *weight, size_t n, int64_t range[2]) {
+    range[0] = 0;
+    range[1] = 0;
+    for (size_t i = 0; i < n; i++) {
+        range[0] += weight[i] * (weight[i] > 0 ? x->lo : x->hi);
+        range[1] += weight[i] * (weight[i] > 0 ? x->hi : x->lo);
+    }
+}
+
+/* Sums of bytes begin with what the zero of signed codes adds. No partial sum of any bytes may
+ * leave int32, in whatever order a kernel adds. */
+static NB_FALLIBLE pack_start(const Packer *p, NbConvBlock *b, int first, NbError *err) {
+    const size_t n = (size_t)(p->channels * p->attr->kernel[0] * p->attr->kernel[1]);
+    int32_t *start = NB_NEW(&p->e->arena, int32_t, (size_t)b->lanes);
+    if (!start)
+        return nb_fail_memory(err, "packed constants");
+    for (int lane = 0; lane < b->live; lane++) {
+        const int8_t *w = p->weight + (size_t)(first + lane) * n;
+        int64_t positive = 0;
+        int64_t negative = 0;
+        for (size_t i = 0; i < n; i++) {
+            positive += w[i] > 0 ? w[i] : 0;
+            negative += w[i] < 0 ? w[i] : 0;
+        }
+        const int64_t zero = -p->s->in[0]->zero * (positive + negative);
+        const int64_t low = UINT8_MAX * negative + (zero < 0 ? zero : 0);
+        const int64_t high = UINT8_MAX * positive + (zero > 0 ? zero : 0);
+        if (low <= INT32_MIN || high >= INT32_MAX)
+            return nb_fail(NB_ERR_UNSUPPORTED, err,
+                           "sums of output channel %d lie in %" PRId64 " to %" PRId64
+                           ", which int32 cannot hold",
+                           first + lane, low, high);
+        start[lane] = (int32_t)zero;
+    }
+    b->start = start;
+    return NB_OK;
+}
+
+static NB_FALLIBLE pack_floats(const Packer *p, NbNodeId param, int first, const NbConvBlock *b,
+                               const float **out, NbError *err) {
+    const NbTensor *t = &p->e->graph.node[param].param;
+    const size_t n = nb_tensor_count(t);
+    float *to = NB_NEW(&p->e->arena, float, (size_t)b->lanes);
+    if (!to)
+        return nb_fail_memory(err, "packed constants");
+    for (int lane = 0; lane < b->live; lane++)
+        to[lane] = nb_f32(t)[n == 1 ? 0 : first + lane];
+    *out = to;
+    return NB_OK;
+}
+
+static NB_FALLIBLE pack_real(const Packer *p, NbConvBlock *b, int first, NbError *err) {
+    b->emit = NB_EMIT_FLOAT;
+    NB_TRY(pack_floats(p, p->after->in[1], first, b, &b->scale, err));
+    if (p->after->n_in == 3)
+        NB_TRY(pack_floats(p, p->after->in[2], first, b, &b->offset, err));
+    return NB_OK;
+}
+
+static NB_FALLIBLE pack_levels(const Packer *p, NbConvBlock *b, const int32_t *t, NbError *err) {
+    int32_t *to = NB_NEW(&p->e->arena, int32_t, (size_t)(b->levels * b->lanes));
+    if (!to)
+        return nb_fail_memory(err, "packed thresholds");
+    for (int k = 0; k < b->levels; k++)
+        for (int lane = 0; lane < b->lanes; lane++)
+            to[k * b->lanes + lane] = lane < b->live ? t[lane * b->levels + k] : INT32_MAX;
+    b->emit = NB_EMIT_LEVELS;
+    b->threshold = to;
+    return NB_OK;
+}
+
+/* Multiplication where it is proved equal for every lane, thresholds otherwise. */
+static NB_FALLIBLE pack_codes(const Packer *p, NbConvBlock *b, int first, NbError *err) {
+    const NbTensor *thresholds = &p->e->graph.node[p->after->in[1]].param;
+    b->levels = (int)thresholds->shape.dim[1];
+    const int32_t *t = (const int32_t *)thresholds->data + (ptrdiff_t)first * b->levels;
+    int32_t *mul = NB_NEW(&p->e->arena, int32_t, (size_t)b->lanes);
+    int64_t *add = NB_NEW(&p->e->arena, int64_t, (size_t)b->lanes);
+    int32_t *shift = NB_NEW(&p->e->arena, int32_t, (size_t)b->lanes);
+    if (!mul || !add || !shift)
+        return nb_fail_memory(err, "packed constants");
+    const size_t n = (size_t)(p->channels * p->attr->kernel[0] * p->attr->kernel[1]);
+    for (int bits = 32; bits <= 64; bits *= 2) {
+        int lane = 0;
+        for (; lane < b->live; lane++) {
+            int64_t range[2];
+            nb_pack_range(p->s->in[0], p->weight + (size_t)(first + lane) * n, n, range);
+            NbRequant r;
+            if (!nb_requant_find(t + (ptrdiff_t)lane * b->levels, b->levels, range[0], range[1],
+                                 bits, &r))
+                break;
+            mul[lane] = r.mul;
+            add[lane] = r.add;
+            shift[lane] = r.shift;
+        }
+        if (lane < b->live)
+            continue;
+        b->emit = bits == 32 ? NB_EMIT_MUL32 : NB_EMIT_MUL64;
+        b->mul = mul;
+        b->add = add;
+        b->shift = shift;
+        return NB_OK;
+    }
+    return pack_levels(p, b, t, err);
+}
+
+static NB_FALLIBLE pack_block(const Packer *p, NbConvBlock *b, int group, int at, NbError *err) {
+    const int left = p->outputs - at;
+    const int first = group * p->outputs + at;
+    b->lanes = left > NB_LANES / 2 ? NB_LANES : NB_LANES / 2;
+    b->live = left < b->lanes ? left : b->lanes;
+    b->segment = p->s->segment;
+    b->segments = p->segments;
+    b->steps = p->steps;
+    b->pool = p->s->pool;
+    NB_TRY(pack_weights(p, b, first, err));
+    NB_TRY(pack_start(p, b, first, err));
+    if (p->after->op == NB_OP_DEQUANT)
+        return pack_real(p, b, first, err);
+    NB_TRY(pack_codes(p, b, first, err));
+    if (p->attr->groups == 1) /* lanes that do not exist may be written: pixels are padded */
+        b->live = b->lanes;
+    return NB_OK;
+}
+
+static NB_FALLIBLE find_segments(Packer *p, NbError *err) {
+    const NbConvAttr *a = p->attr;
+    p->rows = a->groups == 1 && a->dilation[1] == 1;
+    p->segments = p->rows ? a->kernel[0] : a->kernel[0] * a->kernel[1];
+    const int run = p->rows ? (a->kernel[1] - 1) * p->s->in[0]->pixel + p->channels : p->channels;
+    p->steps = (run + 3) / 4;
+    p->s->segment = NB_NEW(&p->e->arena, ptrdiff_t, (size_t)p->segments);
+    return p->s->segment ? NB_OK : nb_fail_memory(err, "a convolution");
+}
+
+NbStatus nb_pack_conv(NbEngine *e, NbStep *s, NbNodeId after, NbError *err) {
+    const NbNode *conv = &e->graph.node[s->conv];
+    const NbNode *weight = &e->graph.node[conv->in[1]];
+    const int groups = conv->attr.conv.groups;
+    Packer p = {.e = e,
+                .s = s,
+                .attr = &conv->attr.conv,
+                .weight = weight->param.data,
+                .outputs = (int)weight->shape.dim[0] / groups,
+                .channels = (int)weight->shape.dim[1],
+                .after = &e->graph.node[after]};
+    NB_TRY(find_segments(&p, err));
+    s->attr = conv->attr;
+    const int blocks = (p.outputs + NB_LANES - 1) / NB_LANES;
+    s->n_blocks = blocks * groups;
+    s->block = NB_NEW(&e->arena, NbConvBlock, (size_t)s->n_blocks);
+    if (!s->block)
+        return nb_fail_memory(err, "a convolution");
+    for (int i = 0; i < s->n_blocks; i++)
+        NB_TRY(pack_block(&p, &s->block[i], i / blocks, i % blocks * NB_LANES, err));
+    return NB_OK;
+}
+
+static void place_output(NbStep *s, NbConvBlock *b, int channel, int64_t channels, int width) {
+    b->width = width;
+    if (s->out) {
+        b->dst = s->out->at + channel;
+        b->dst_col = s->out->pixel;
+        b->dst_row = (ptrdiff_t)nb_plane_row(s->out);
+    } else {
+        b->dst = s->real + channel;
+        b->dst_col = channels * (ptrdiff_t)sizeof *s->real;
+        b->dst_row = width * b->dst_col;
+    }
+}
+
+void nb_pack_place(NbStep *s, const NbEngine *e) {
+    const NbConvAttr *a = &s->attr.conv;
+    const NbPlane *in = s->in[0];
+    const NbShape *shape = &e->graph.node[s->node].shape;
+    const ptrdiff_t row = (ptrdiff_t)nb_plane_row(in);
+    const bool rows = a->groups == 1 && a->dilation[1] == 1;
+    const int segments = s->block[0].segments;
+    ptrdiff_t *segment = s->segment;
+    for (int i = 0; i < segments; i++)
+        segment[i] = rows ? i * a->dilation[0] * row
+                          : i / a->kernel[1] * a->dilation[0] * row +
+                                i % a->kernel[1] * a->dilation[1] * in->pixel;
+    const int outputs = (int)shape->dim[1] / a->groups;
+    const int blocks = s->n_blocks / a->groups;
+    for (int i = 0; i < s->n_blocks; i++) {
+        NbConvBlock *b = &s->block[i];
+        const int group = i / blocks;
+        b->src = nb_plane_at(in, -a->pad[0], -a->pad[1]) + group * (in->channels / a->groups);
+        b->src_row = a->stride[0] * row;
+        b->src_col = a->stride[1] * in->pixel;
+        place_output(s, b, group * outputs + i % blocks * NB_LANES, shape->dim[1],
+                     (int)shape->dim[3]);
+    }
+}
