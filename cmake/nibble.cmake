@@ -53,6 +53,12 @@ function(nb_layer name)
   set_property(GLOBAL APPEND PROPERTY NB_LAYERS nb_${name})
 endfunction()
 
+# Sanitized programs must not end in an error for what fontconfig keeps until the end.
+set(NB_SANITIZER_SOURCE)
+if(NIBBLE_SANITIZE MATCHES "address" OR CMAKE_C_FLAGS MATCHES "sanitize=address")
+  set(NB_SANITIZER_SOURCE ${CMAKE_SOURCE_DIR}/cmake/sanitizer.c)
+endif()
+
 # nb_library(NAME STATIC_TARGET LAYERS...): libNAME.a and libNAME.so from the same objects. The shared
 # one exports what NB_API marks, with symbol versions, and may leave nothing undefined.
 function(nb_library name archive)
@@ -101,7 +107,7 @@ function(nb_libraries)
   set(NB_LIBS_PRIVATE "-ldnnl")
   nb_library(nibble nibble_all ${layers})
   if(TARGET nb_cli)
-    add_executable(nibble_program $<TARGET_OBJECTS:nb_cli>)
+    add_executable(nibble_program $<TARGET_OBJECTS:nb_cli> ${NB_SANITIZER_SOURCE})
     set_target_properties(nibble_program PROPERTIES OUTPUT_NAME nibble LINKER_LANGUAGE C)
     target_link_libraries(nibble_program PRIVATE nb_cli nibble_all)
     install(TARGETS nibble_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
