@@ -23,6 +23,13 @@ static float best_label(const NbYoloImage *image, const NbDetection *d, size_t *
     return best;
 }
 
+/* A box that was kept for several classes overlaps a label equally often: the surest one counts. */
+static bool better(const NbYoloImage *image, float iou, size_t detection, const Best *than) {
+    if (iou > than->iou || iou < than->iou)
+        return iou > than->iou;
+    return image->detection[detection].conf > image->detection[than->detection].conf;
+}
+
 NbStatus nb_confusion_add(const NbYoloImage *image, int nc, NbArena *scratch, int64_t *matrix,
                           NbError *err) {
     const NbArenaMark mark = nb_arena_mark(scratch);
@@ -36,7 +43,7 @@ NbStatus nb_confusion_add(const NbYoloImage *image, int nc, NbArena *scratch, in
         if (!(image->detection[i].conf > CONF))
             continue;
         const float iou = best_label(image, &image->detection[i], &label);
-        if (iou > 0.0F && iou >= best[label].iou)
+        if (iou > 0.0F && better(image, iou, i, &best[label]))
             best[label] = (Best){iou, i};
     }
     for (size_t i = 0; i < image->n_labels; i++) {

@@ -10,8 +10,8 @@
 
 /* Adds one picture to matrix [(nc+1)][(nc+1)] (rows predicted, columns true, last: background):
  * detections with confidence > 0.25; pairs with IoU > 0.45 of any classes, each detection with its
- * best label, then each label with its best detection. What is taken from `scratch` is given
- * back. */
+ * best label, then each label with its best detection, of equal ones the most confident. What is
+ * taken from `scratch` is given back. */
 NB_FALLIBLE nb_confusion_add(const NbYoloImage *image, int nc, NbArena *scratch, int64_t *matrix,
                              NbError *err);
 

@@ -124,10 +124,11 @@ static void confusion_counts_each_once(void **state) {
         box(0, 100, 0, 10, 10, 0.8F), /* taken for the other class */
         box(1, 200, 0, 10, 10, 0.2F), /* too unsure: the label is missed */
         box(1, 300, 0, 10, 10, 0.7F), /* nothing there */
+        box(1, 0, 0, 10, 10, 0.5F),   /* the first box again, for another class: background */
     };
     const NbDetection alone[] = {box(1, 0, 0, 5, 5, 0.5F)};
-    const NbYoloImage image[] = {{label, 3, found, 5}, {NULL, 0, alone, 1}};
-    static const int64_t want[SIDE * SIDE] = {1, 1, 1, 0, 0, 1, 0, 1, 0};
+    const NbYoloImage image[] = {{label, 3, found, 6}, {NULL, 0, alone, 1}};
+    static const int64_t want[SIDE * SIDE] = {1, 1, 1, 0, 0, 2, 0, 1, 0};
     NbArena arena = {0};
     for (NbYoloMatching m = NB_MATCH_ONCE; m <= NB_MATCH_PER_IOU; m++) {
         const NbYoloScore s = score(&arena, image, 2, NC, m);

@@ -112,3 +112,25 @@ put("image", "grey16.png", picture(Image.fromarray(np.arange(12, dtype=np.uint16
 put("image", "cut.png", png[:-30])
 put("image", "large.png", png[:16] + struct.pack(">II", 1 << 20, 1 << 20) + png[24:])
 put("image", "bad_crc.png", png[:29] + b"\0\0\0\0" + png[33:])
+
+# COCO data sets and result lists
+box = [1, 2.5, 30, 40]
+dataset = {"images": [{"id": 7, "width": 64, "height": 48, "file_name": "a.jpg"}, {"id": 3}],
+           "categories": [{"id": 1, "name": "a"}, {"id": 90, "name": "b"}],
+           "annotations": [{"image_id": 7, "category_id": 1, "bbox": box, "area": 900.5, "iscrowd": 0},
+                           {"image_id": 7, "category_id": 1, "bbox": [0, 0, 99, 99], "iscrowd": 1},
+                           {"image_id": 3.0, "category_id": 90, "bbox": [0, 0, 100, 200], "area": 20000}]}
+results = [{"image_id": 7, "category_id": 1, "bbox": box, "score": 0.9},
+           {"image_id": 7, "category_id": 1, "bbox": [2, 2, 30, 41], "score": 0.9},
+           {"image_id": 3, "category_id": 90, "bbox": [0.1, 0, 100, 190], "score": 1e-3}]
+text, found = json.dumps(dataset).encode(), json.dumps(results).encode()
+put("coco", "set", text)
+put("coco", "results", found)
+put("coco", "both", text + b"\0" + found)
+put("coco", "empty_list", b"[ ]")
+put("coco", "stranger", text + b"\0" + found.replace(b"\"image_id\": 3", b"\"image_id\": 4"))
+put("coco", "twice", text.replace(b"\"id\": 3", b"\"id\": 7"))
+put("coco", "three_numbers", found.replace(b", 41]", b"]"))
+put("coco", "huge_box", text.replace(b"99, 99", b"1e200, 1e200"))
+put("coco", "cut", found[:-20])
+put("coco", "no_comma", found.replace(b"}, {", b"} {"))
