@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/parallel.h"
 #include "base/status.h"
+#include "data/labels.h"
 #include "detect/box.h"
 
 #include <stdbool.h>
@@ -18,7 +19,8 @@ typedef struct NbSample {
     int width; /* after EXIF orientation */
     int height;
     int n_labels;
-    NbTarget *label; /* image = 0 */
+    NbTarget *label;          /* image = 0 */
+    const NbPolygon *polygon; /* [n_labels]; NULL: plain boxes */
 } NbSample;
 
 typedef enum NbProblemKind {
@@ -37,8 +39,11 @@ typedef struct NbProblem {
 } NbProblem;
 
 typedef struct NbDataset {
-    char *root;
-    char *split_path[3]; /* as written; NULL: not given. train, val, test */
+    const char *file;    /* the YAML */
+    char *root;          /* its folder, or what its `path` key names */
+    char *split_path[3]; /* the first path as written; NULL: not given. train, val, test */
+    char **paths[3];     /* all of them: a split may be a list */
+    int n_paths[3];
     int nc;
     char **names; /* [nc] */
 } NbDataset;
@@ -53,13 +58,30 @@ typedef struct NbSamples {
     int n_missing, n_empty, n_corrupt, n_labels;
 } NbSamples;
 
+/* Keys: path, train, val, test (a folder, a file that lists pictures, or a list of those), nc,
+ * names (a list, or a map from every number below nc); other keys are left alone. nc may be left
+ * out when there are names, and names when there is nc ("class0", ...). */
 NB_FALLIBLE nb_dataset_read(const char *path, NbArena *arena, NbDataset *out, NbError *err);
 
 /* Finds, checks and reads the pictures (headers only) and labels of a split. single_cls: every
- * class becomes 0. Classes must be < nc. pool may be NULL. */
+ * class becomes 0. Classes must be < nc. pool may be NULL.
+ *
+ * Pictures lie anywhere below a folder, or are named line by line in a file (a leading "./" stands
+ * for the folder of the list; other relative paths are tried from the root, that folder and the
+ * working folder). Labels: the last "/images/" of the path becomes "/labels/", the suffix ".txt";
+ * labels.h says how they are read (the rules of YOLOv5). A picture whose header or labels are
+ * wrong, or with a side below 10 pixels, is left out with a problem that says why. Files are never
+ * changed. An error: nothing is there at all. The result is the same for any pool. */
 NB_FALLIBLE nb_dataset_scan(const NbDataset *d, NbSplit split, bool single_cls, NbPool *pool,
                             NbArena *arena, NbSamples *out, NbError *err);
 
+/* Where the labels of a picture are looked for. NULL: out of memory. */
+char *nb_label_path(NbArena *arena, const char *picture);
+
+/* Suffixes that count as pictures: bmp jpg jpeg png tif tiff dng webp mpo, any case. */
+bool nb_is_picture_name(const char *path);
+
+/* "train", "val", "test". */
 const char *nb_split_name(NbSplit split);
 
 #endif

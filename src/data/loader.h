@@ -6,16 +6,10 @@
 #ifndef NB_DATA_LOADER_H
 #define NB_DATA_LOADER_H
 
+#include "data/augment.h"
 #include "data/dataset.h"
 
 #include <stdint.h>
-
-typedef struct NbAugment {
-    double hsv_h, hsv_s, hsv_v;
-    double degrees, translate, scale, shear, perspective;
-    double flipud, fliplr;
-    double mosaic, mixup; /* probabilities */
-} NbAugment;
 
 typedef struct NbLoaderOptions {
     const NbSamples *samples; /* must outlive the loader */
@@ -44,6 +38,8 @@ typedef struct NbBatch {
 
 typedef struct NbLoader NbLoader;
 
+/* Memory: at most max(3, 2 + 2 * workers / batch) batches of pictures, a canvas of twice the side
+ * for each worker, and the cache. */
 NB_FALLIBLE nb_loader_new(const NbLoaderOptions *options, NbLoader **out, NbError *err);
 void nb_loader_free(NbLoader *l);
 
@@ -52,7 +48,10 @@ int nb_loader_batches(const NbLoader *l);
 
 /* The next nb_loader_next gives batch `batch` of epoch `epoch`; what was made ahead is dropped
  * unless it is what comes next anyway. imgsz 0: the options'. mosaic < 0: the options'
- * (close_mosaic sets 0). */
+ * (close_mosaic sets 0). Both hold until the next seek.
+ *
+ * Pictures are always made at the options' size; another imgsz is a bilinear resize of the finished
+ * picture, as in YOLOv5's multi-scale training, so that a change of imgsz alone drops nothing. */
 NB_FALLIBLE nb_loader_seek(NbLoader *l, int epoch, int batch, int imgsz, double mosaic,
                            NbError *err);
 

@@ -342,9 +342,10 @@ bool nb_warp_box(const NbWarp *w, const float box[4], int out_width, int out_hei
         enclose(hull, p, k == 0);
     }
     clip_hull(hull, out_width, out_height);
-    for (int k = 0; k < 4; k++)
+    const bool keep = enough_left(w, box, hull, 0.1, max_aspect);
+    for (int k = 0; k < 4; k++) /* only now: out may be box */
         out[k] = (float)hull[k];
-    return enough_left(w, box, hull, 0.1, max_aspect);
+    return keep;
 }
 
 enum { POLYGON_POINTS = 1000 };
@@ -370,7 +371,8 @@ bool nb_warp_polygon(const NbWarp *w, const float (*point)[2], size_t n, const f
         first = false;
     }
     clip_hull(hull, out_width, out_height);
-    for (int k = 0; k < 4; k++)
+    const bool keep = !first && enough_left(w, box, hull, 0.01, max_aspect);
+    for (int k = 0; k < 4; k++) /* only now: out may be box */
         out[k] = (float)hull[k];
-    return !first && enough_left(w, box, hull, 0.01, max_aspect);
+    return keep;
 }

@@ -50,7 +50,7 @@ void nb_warp_reads(const NbWarp *w, int width, int height, int out_width, int ou
 
 /* One box [left, top, right, bottom] of the input in output pixels: the hull of its four warped
  * corners, clipped to the output. False: too little is left of it (sides over 2 px, area over 0.1
- * of the scaled old one, aspect below max_aspect: 20 in YOLOv5, 100 in YOLOv10). */
+ * of the scaled old one, aspect below max_aspect: 20 in YOLOv5, 100 in YOLOv10). out may be box. */
 bool nb_warp_box(const NbWarp *w, const float box[4], int out_width, int out_height,
                  double max_aspect, float out[4]);
 
