@@ -104,23 +104,23 @@ static NB_FALLIBLE decode_stored(Kind kind, NbBytes bytes, const NbImageInfo *in
 static NB_FALLIBLE decode_all(NbBytes bytes, NbArena *arena, NbImage *out, NbError *err) {
     Kind kind;
     NbImageInfo info;
+    *out = (NbImage){0};
     NB_TRY(stored_info(bytes, &kind, &info, err));
     const bool sideways = info.orientation >= 5;
     const size_t pixels = (size_t)info.width * (size_t)info.height;
-    *out = (NbImage){.width = sideways ? info.height : info.width,
-                     .height = sideways ? info.width : info.height,
-                     .rgb = nb_arena_take(arena, pixels, 3)};
+    const NbImage upright = {.width = sideways ? info.height : info.width,
+                             .height = sideways ? info.width : info.height,
+                             .rgb = nb_arena_take(arena, pixels, 3)};
     const NbArenaMark mark = nb_arena_mark(arena);
-    uint8_t *const stored = info.orientation == 1 ? out->rgb : nb_arena_take(arena, pixels, 3);
-    if (!out->rgb || !stored)
+    uint8_t *const stored = info.orientation == 1 ? upright.rgb : nb_arena_take(arena, pixels, 3);
+    if (!upright.rgb || !stored)
         return nb_fail_memory(err, "pixels");
-    const NbStatus status = decode_stored(kind, bytes, &info, arena, stored, err);
-    if (status != NB_OK)
-        *out = (NbImage){0};
-    else if (info.orientation != 1)
-        turn(stored, info.width, info.height, info.orientation, out);
+    NB_TRY(decode_stored(kind, bytes, &info, arena, stored, err));
+    if (info.orientation != 1)
+        turn(stored, info.width, info.height, info.orientation, &upright);
     nb_arena_rewind(arena, mark);
-    return status;
+    *out = upright;
+    return NB_OK;
 }
 
 NbStatus nb_image_decode(const char *path, NbBytes bytes, NbArena *arena, NbImage *out,

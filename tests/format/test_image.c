@@ -3,6 +3,7 @@
 
 #include "base/random.h"
 #include "format/json.h"
+#include "format/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -174,12 +175,6 @@ static void fill(NbImage *image) {
                     (uint8_t)(4 * x + 2 * y * (c + 1) + (int)nb_random_below(&r, 8));
 }
 
-static char *scratch(const char *name) {
-    static char path[64];
-    (void)snprintf(path, sizeof path, "/tmp/nb_image_%d_%s", (int)getpid(), name);
-    return path;
-}
-
 static void written_pictures_come_back(void **state) {
     (void)state;
     static const struct {
@@ -194,7 +189,7 @@ static void written_pictures_come_back(void **state) {
         NbArena arena = {0};
         NbError err = {0};
         NbImage back = {0};
-        const char *const path = scratch(rows[i].name);
+        const char *const path = nb_scratch(rows[i].name);
         if (nb_image_write(path, &image, rows[i].quality, &err) != NB_OK ||
             nb_image_read(path, &arena, &back, &err) != NB_OK)
             fail_msg("%s", err.message);
@@ -249,6 +244,7 @@ static void every_allocation_may_fail(void **state) {
             NbImage image = {0};
             NbArena arena = {.fail_at = ++takes};
             status = nb_image_decode("x", bytes, &arena, &image, &err);
+            assert_int_equal(image.rgb != NULL, status == NB_OK);
             nb_arena_release(&arena);
         }
         assert_int_equal(status, NB_OK);
