@@ -23,6 +23,7 @@ typedef struct NbExecutorOptions {
     int shard;       /* pictures in a shard; 0: the default (2) */
     bool training;   /* keep what backward needs */
     bool quantizers; /* false: QUANT nodes are identities */
+    bool keep;       /* keep the value of every node apart, for nb_executor_tap; nothing is fused */
     NbPool *pool;    /* shared, must outlive the executor; NULL: the calling thread */
 } NbExecutorOptions;
 

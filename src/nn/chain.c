@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Chains of element-wise nodes: tiles, statistics of batch norms, and the forward. */
+#include "nn/internal.h"
+
+#include "graph/activation.h"
+#include "graph/interpret.h"
+
+#include <math.h>
+#include <string.h>
+
+static size_t tile_size(const NbNnChain *chain) {
+    const size_t least = (size_t)chain->c * (chain->pool ? 4 : 1);
+    return least > NB_NN_TILE ? least : NB_NN_TILE;
+}
+
+size_t nb_nn_tile_floats(const NbNnChain *chain) { return tile_size(chain); }
+
+size_t nb_nn_chain_scratch(const NbNnChain *chain) {
+    return (size_t)(chain->n_stages + 3) * tile_size(chain) * sizeof(float);
+}
+
+static bool quant_is_fast(const NbQuantSpec *spec) {
+    return spec->kind == NB_QUANT_INT && spec->round == NB_ROUND_HALF_EVEN &&
+           nb_grid_lo(spec->grid) > -(1 << 22) && nb_grid_hi(spec->grid) <= (1 << 22) - 1;
+}
+
+static NB_FALLIBLE prepare_stage(NbExecutor *x, NbNnStage *stage, NbError *err) {
+    if (stage->op != NB_OP_QUANT)
+        return NB_OK;
+    const NbQuantSpec *const spec = &x->g->node[stage->node].attr.quant;
+    stage->fast_quant = quant_is_fast(spec);
+    stage->quant = (NbNnQuant){.lo = (float)nb_grid_lo(spec->grid),
+                               .hi = (float)nb_grid_hi(spec->grid),
+                               .ste = spec->ste_clamp};
+    stage->scale_sum = NB_NEW(&x->arena, double, (size_t)x->shards);
+    return stage->scale_sum ? NB_OK : nb_fail_memory(err, "a quantizer");
+}
+
+NbStatus nb_nn_chain_new(NbExecutor *x, NbNnChain *chain, NbError *err) {
+    const size_t c = (size_t)chain->c;
+    chain->period = nb_nn_period(c);
+    for (int i = 0; i < chain->n_stages; i++)
+        NB_TRY(prepare_stage(x, &chain->stage[i], err));
+    const size_t scratch = nb_nn_chain_scratch(chain);
+    x->scratch_bytes = scratch > x->scratch_bytes ? scratch : x->scratch_bytes;
+    if (chain->norm < 0)
+        return NB_OK;
+    chain->stat = NB_NEW(&x->arena, double, (size_t)x->shards * 2 * chain->period);
+    float *const wide = NB_NEW(&x->arena, float, 6 * chain->period);
+    float *const narrow = NB_NEW(&x->arena, float, 4 * c);
+    double *const moment = NB_NEW(&x->arena, double, 2 * c);
+    if (!chain->stat || !wide || !narrow || !moment)
+        return nb_fail_memory(err, "a batch norm");
+    for (size_t i = 0; i < 2; i++) {
+        chain->affine[i] = wide + i * chain->period;
+        chain->moment[i] = moment + i * c;
+    }
+    for (size_t i = 0; i < 4; i++) {
+        chain->back[i] = wide + (2 + i) * chain->period;
+        chain->narrow[i] = narrow + i * c;
+    }
+    return NB_OK;
+}
+
+static const float *param_of(const NbExecutor *x, const NbNode *node, int i) {
+    return nb_f32(&x->g->node[node->in[i]].param);
+}
+
+void nb_nn_widen(const NbNnChain *chain, const float *narrow, float *wide) {
+    for (size_t i = 0; i < chain->period; i++)
+        wide[i] = narrow[i % (size_t)chain->c];
+}
+
+static void set_affine(const NbExecutor *x, NbNnChain *chain, const float *mean, const float *var) {
+    const NbNode *const node = &x->g->node[chain->norm];
+    nb_batchnorm_affine(param_of(x, node, 1), param_of(x, node, 2), mean, var,
+                        node->attr.batchnorm.eps, (size_t)chain->c, chain->narrow[0],
+                        chain->narrow[1]);
+    nb_nn_widen(chain, chain->narrow[0], chain->affine[0]);
+    nb_nn_widen(chain, chain->narrow[1], chain->affine[1]);
+}
+
+void nb_nn_chains_prepare(NbExecutor *x) {
+    for (int i = 0; i < x->n_chains; i++) {
+        NbNnChain *const chain = &x->chain[i];
+        for (int s = 0; s < chain->n_stages; s++)
+            chain->stage[s].quant.scale = x->value[chain->stage[s].node].scale;
+        if (chain->norm >= 0 && !x->train) {
+            const NbNode *const node = &x->g->node[chain->norm];
+            set_affine(x, chain, param_of(x, node, 3), param_of(x, node, 4));
+        }
+    }
+}
+
+bool nb_nn_tile(const NbNnChain *chain, size_t index, NbNnTile *tile) {
+    const size_t c = (size_t)chain->c;
+    const size_t w = (size_t)chain->w;
+    const size_t h = (size_t)chain->h;
+    const size_t size = tile_size(chain);
+    if (!chain->pool) {
+        const size_t step = size / c * c;
+        const size_t all = h * w * c;
+        *tile = (NbNnTile){.at = {index * step, 0}};
+        if (tile->at[0] >= all)
+            return false;
+        tile->n[0] = all - tile->at[0] < step ? all - tile->at[0] : step;
+        return true;
+    }
+    const size_t columns = size / (4 * c); /* of the output */
+    const size_t in_row = (w / 2 + columns - 1) / columns;
+    const size_t row = index / in_row;
+    const size_t first = index % in_row * columns;
+    if (row >= h / 2)
+        return false;
+    const size_t n = w / 2 - first < columns ? w / 2 - first : columns;
+    const size_t at = (2 * row * w + 2 * first) * c;
+    *tile = (NbNnTile){.at = {at, at + w * c},
+                       .n = {2 * n * c, 2 * n * c},
+                       .out = (row * (w / 2) + first) * c,
+                       .n_out = n * c};
+    return true;
+}
+
+static void load_run(const NbExecutor *x, const NbNnChain *chain, const float *from, size_t n,
+                     float *to) {
+    const NbNnValue *const in = &x->value[chain->x];
+    const NbNnConv *const conv = in->conv >= 0 ? &x->conv[in->conv] : NULL;
+    if (conv && conv->lazy && conv->bias >= 0)
+        x->k->affine(from, conv->out_scale, conv->out_bias, conv->period, n, to);
+    else if (conv && conv->lazy)
+        x->k->mul(from, conv->out_scale, conv->period, n, to);
+    else if (in->coded && !chain->raw)
+        x->k->scale(from, in->scale, n, to);
+    else
+        memcpy(to, from, n * sizeof *to);
+}
+
+void nb_nn_tile_load(const NbNnTask *task, const NbNnChain *chain, const float *x,
+                     const NbNnTile *tile, float *out) {
+    load_run(task->x, chain, x + tile->at[0], tile->n[0], out);
+    if (tile->n[1])
+        load_run(task->x, chain, x + tile->at[1], tile->n[1], out + tile->n[0]);
+}
+
+/* The statistics that a training forward needs: sums and sums of squares of the input. */
+void nb_nn_chain_statistics(const NbNnTask *task, const NbNnStep *step) {
+    NbExecutor *const x = task->x;
+    if (!x->train)
+        return;
+    const NbNnChain *const chain = &x->chain[step->unit];
+    const NbNnValue *const in = &x->value[chain->x];
+    double *const stat = chain->stat + (size_t)task->shard * 2 * chain->period;
+    float *const tile = (float *)(void *)x->scratch[task->worker];
+    const size_t run = tile_size(chain) / (size_t)chain->c * (size_t)chain->c;
+    memset(stat, 0, 2 * chain->period * sizeof *stat);
+    for (int p = task->first; p < task->first + task->count; p++) {
+        const float *const from = nb_nn_at(task, in->value, p);
+        for (size_t at = 0; at < in->count; at += run) {
+            const size_t n = in->count - at < run ? in->count - at : run;
+            load_run(x, chain, from + at, n, tile);
+            x->k->sums(tile, chain->period, n, stat, stat + chain->period);
+        }
+    }
+}
+
+double nb_nn_chain_sum(const NbExecutor *x, const NbNnChain *chain, int which, size_t c) {
+    double sum = 0.0;
+    for (int s = 0; s < nb_nn_shards(x); s++) {
+        const double *const stat = chain->stat + ((size_t)s * 2 + (size_t)which) * chain->period;
+        for (size_t i = c; i < chain->period; i += (size_t)chain->c)
+            sum += stat[i];
+    }
+    return sum;
+}
+
+static void track(float *running, double batch, float momentum) {
+    *running = (float)((1.0 - (double)momentum) * (double)*running + (double)momentum * batch);
+}
+
+NbStatus nb_nn_chain_reduce_statistics(NbExecutor *x, int unit, NbError *err) {
+    (void)err;
+    NbNnChain *const chain = &x->chain[unit];
+    if (!x->train)
+        return NB_OK;
+    const NbNode *const node = &x->g->node[chain->norm];
+    const float momentum = node->attr.batchnorm.momentum;
+    const double n = (double)x->count * chain->h * chain->w;
+    float *const running_mean = nb_f32(&x->g->node[node->in[3]].param);
+    float *const running_var = nb_f32(&x->g->node[node->in[4]].param);
+    for (size_t c = 0; c < (size_t)chain->c; c++) {
+        const double mean = nb_nn_chain_sum(x, chain, 0, c) / n;
+        const double square = nb_nn_chain_sum(x, chain, 1, c) / n;
+        const double var = fmax(square - mean * mean, 0.0);
+        chain->moment[0][c] = mean;
+        chain->moment[1][c] = 1.0 / sqrt(var + (double)node->attr.batchnorm.eps);
+        chain->narrow[2][c] = (float)mean;
+        chain->narrow[3][c] = (float)var;
+        track(&running_mean[c], mean, momentum);
+        track(&running_var[c], n > 1.0 ? var * n / (n - 1.0) : var, momentum);
+    }
+    set_affine(x, chain, chain->narrow[2], chain->narrow[3]);
+    return NB_OK;
+}
+
+static void quant_forward(const NbExecutor *x, const NbNnStage *stage, bool last, const float *in,
+                          size_t n, float *out) {
+    const NbQuantSpec *const spec = &x->g->node[stage->node].attr.quant;
+    if (stage->fast_quant)
+        x->k->quant(in, &stage->quant, n, out);
+    else
+        nb_quant_codes(spec, in, 1, n, &stage->quant.scale, NULL, out);
+    if (!last)
+        x->k->scale(out, stage->quant.scale, n, out);
+}
+
+void nb_nn_stage_forward(const NbNnTask *task, const NbNnChain *chain, int index, const float *in,
+                         size_t n, float *out) {
+    const NbExecutor *const x = task->x;
+    const NbNnStage *const stage = &chain->stage[index];
+    const NbAttr *const attr = &x->g->node[stage->node].attr;
+    if (stage->op == NB_OP_BATCHNORM)
+        x->k->affine(in, chain->affine[0], chain->affine[1], chain->period, n, out);
+    else if (stage->op == NB_OP_RELU)
+        x->k->leaky(in, 0.0F, n, out);
+    else if (stage->op == NB_OP_LEAKY_RELU)
+        x->k->leaky(in, attr->leaky_relu.slope, n, out);
+    else if (stage->op == NB_OP_HARDTANH)
+        x->k->hardtanh(in, n, out);
+    else if (stage->op == NB_OP_SCALE)
+        x->k->scale(in, attr->scale.factor, n, out);
+    else if (stage->op == NB_OP_QUANT)
+        quant_forward(x, stage, index == chain->n_stages - 1, in, n, out);
+    else if (stage->op == NB_OP_SILU)
+        for (size_t i = 0; i < n; i++)
+            out[i] = nb_silu(in[i]);
+    else if (stage->op == NB_OP_SIGMOID)
+        for (size_t i = 0; i < n; i++)
+            out[i] = nb_sigmoid(in[i]);
+}
+
+void nb_nn_chain_forward(const NbNnTask *task, const NbNnStep *step) {
+    NbExecutor *const x = task->x;
+    const NbNnChain *const chain = &x->chain[step->unit];
+    float *const tile = (float *)(void *)x->scratch[task->worker];
+    NbNnTile t;
+    for (int p = task->first; p < task->first + task->count; p++) {
+        const float *const from = nb_nn_at(task, x->value[chain->x].value, p);
+        float *const to = nb_nn_at(task, x->value[chain->tail].value, p);
+        for (size_t i = 0; nb_nn_tile(chain, i, &t); i++) {
+            const size_t n = t.n[0] + t.n[1];
+            nb_nn_tile_load(task, chain, from, &t, tile);
+            for (int s = 0; s < chain->n_stages; s++)
+                nb_nn_stage_forward(task, chain, s, tile, n,
+                                    s == chain->n_stages - 1 && !chain->pool ? to + t.at[0] : tile);
+            if (chain->pool)
+                x->k->pool(tile, tile + t.n[0], (size_t)chain->c, t.n_out / (size_t)chain->c,
+                           to + t.out);
+            else if (chain->n_stages == 0)
+                memcpy(to + t.at[0], tile, n * sizeof *to);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Gradients of chains. Everything between the input and the gradient is computed again, tile by
+ * tile. A batch norm needs two passes: one for its sums over the batch, one for the input. */
+#include "nn/internal.h"
+
+#include <math.h>
+#include <string.h>
+
+/* What is at hand for one tile. */
+typedef struct Work {
+    float *in[NB_NN_MAX_STAGES + 1]; /* input of each stage; the last: what goes into the pool */
+    float *g;
+} Work;
+
+static Work work_at(const NbNnTask *task, const NbNnChain *chain) {
+    float *const base = (float *)(void *)task->x->scratch[task->worker];
+    const size_t size = nb_nn_tile_floats(chain);
+    Work w = {.g = base};
+    for (int s = 0; s <= chain->n_stages; s++)
+        w.in[s] = base + (size_t)(s + 1) * size;
+    return w;
+}
+
+static void quant_backward(const NbNnTask *task, NbNnStage *stage, bool count, const float *in,
+                           size_t n, float *g) {
+    const NbExecutor *const x = task->x;
+    const NbQuantSpec *const spec = &x->g->node[stage->node].attr.quant;
+    const double d_scale =
+        stage->fast_quant
+            ? x->k->quant_back(in, &stage->quant, n, g)
+            : nb_quant_backward_row(spec, in, n, stage->quant.scale, 0.0F, g, g).scale;
+    if (count)
+        stage->scale_sum[task->shard] += d_scale;
+}
+
+static float silu_slope(float x) {
+    const double s = 1.0 / (1.0 + exp(-(double)x));
+    return (float)(s * (1.0 + (double)x * (1.0 - s)));
+}
+
+static float sigmoid_slope(float x) {
+    const double s = 1.0 / (1.0 + exp(-(double)x));
+    return (float)(s * (1.0 - s));
+}
+
+/* g becomes the gradient of the stage's input. `count`: add to the sums of learned scales. */
+static void stage_backward(const NbNnTask *task, NbNnChain *chain, int index, bool count,
+                           const Work *w, size_t n) {
+    const NbExecutor *const x = task->x;
+    NbNnStage *const stage = &chain->stage[index];
+    const NbAttr *const attr = &x->g->node[stage->node].attr;
+    const float *const in = w->in[index];
+    if (stage->op == NB_OP_BATCHNORM) {
+        const float *const par[4] = {chain->back[0], chain->back[1], chain->back[2],
+                                     chain->back[3]};
+        x->k->batchnorm_back(w->g, in, par, chain->period, n, w->g);
+    } else if (stage->op == NB_OP_RELU)
+        x->k->leaky_back(in, 0.0F, n, w->g);
+    else if (stage->op == NB_OP_LEAKY_RELU)
+        x->k->leaky_back(in, attr->leaky_relu.slope, n, w->g);
+    else if (stage->op == NB_OP_HARDTANH)
+        x->k->hardtanh_back(in, n, w->g);
+    else if (stage->op == NB_OP_SCALE)
+        x->k->scale(w->g, attr->scale.factor, n, w->g);
+    else if (stage->op == NB_OP_QUANT)
+        quant_backward(task, stage, count, in, n, w->g);
+    else if (stage->op == NB_OP_SILU)
+        for (size_t i = 0; i < n; i++)
+            w->g[i] *= silu_slope(in[i]);
+    else if (stage->op == NB_OP_SIGMOID)
+        for (size_t i = 0; i < n; i++)
+            w->g[i] *= sigmoid_slope(in[i]);
+}
+
+/* Fills w: the inputs of all stages, and in g the gradient of the output of stage `down_to`. */
+static void tile_backward(const NbNnTask *task, NbNnChain *chain, const NbNnTile *t, int picture,
+                          int down_to, bool count, const Work *w) {
+    const NbExecutor *const x = task->x;
+    const float *const from = nb_nn_at(task, x->value[chain->x].value, picture);
+    const float *const d = nb_nn_at(task, x->value[chain->tail].grad, picture);
+    const size_t n = t->n[0] + t->n[1];
+    /* without a pool the output of the last stage is not needed */
+    const int stages = chain->pool ? chain->n_stages : chain->n_stages - 1;
+    nb_nn_tile_load(task, chain, from, t, w->in[0]);
+    for (int s = 0; s < stages; s++)
+        nb_nn_stage_forward(task, chain, s, w->in[s], n, w->in[s + 1]);
+    if (chain->pool)
+        x->k->pool_back(w->in[stages], w->in[stages] + t->n[0], (size_t)chain->c,
+                        t->n_out / (size_t)chain->c, d + t->out, w->g, w->g + t->n[0]);
+    else
+        memcpy(w->g, d + t->at[0], n * sizeof *w->g);
+    for (int s = chain->n_stages - 1; s >= down_to; s--)
+        stage_backward(task, chain, s, count, w, n);
+}
+
+static void clear_sums(NbNnChain *chain, int shard) {
+    for (int s = 0; s < chain->n_stages; s++)
+        if (chain->stage[s].op == NB_OP_QUANT)
+            chain->stage[s].scale_sum[shard] = 0.0;
+}
+
+void nb_nn_chain_sums(const NbNnTask *task, const NbNnStep *step) {
+    NbExecutor *const x = task->x;
+    NbNnChain *const chain = &x->chain[step->unit];
+    double *const stat = chain->stat + (size_t)task->shard * 2 * chain->period;
+    const Work w = work_at(task, chain);
+    NbNnTile t;
+    memset(stat, 0, 2 * chain->period * sizeof *stat);
+    clear_sums(chain, task->shard);
+    for (int p = task->first; p < task->first + task->count; p++)
+        for (size_t i = 0; nb_nn_tile(chain, i, &t); i++) {
+            tile_backward(task, chain, &t, p, 1, true, &w);
+            x->k->products(w.g, w.in[0], chain->period, t.n[0] + t.n[1], stat,
+                           stat + chain->period);
+        }
+}
+
+NbStatus nb_nn_chain_reduce_sums(NbExecutor *x, int unit, NbError *err) {
+    (void)err;
+    NbNnChain *const chain = &x->chain[unit];
+    const NbNode *const node = &x->g->node[chain->norm];
+    const float *const gamma = nb_f32(&x->g->node[node->in[1]].param);
+    const double n = (double)x->count * chain->h * chain->w;
+    float *const d_gamma = x->grad[node->in[1]];
+    float *const d_beta = x->grad[node->in[2]];
+    for (size_t c = 0; c < (size_t)chain->c; c++) {
+        const double mean = chain->moment[0][c];
+        const double inverse = chain->moment[1][c];
+        const double sum = nb_nn_chain_sum(x, chain, 0, c);
+        const double product = inverse * (nb_nn_chain_sum(x, chain, 1, c) - mean * sum);
+        if (d_gamma)
+            d_gamma[c] += (float)product;
+        if (d_beta)
+            d_beta[c] += (float)sum;
+        chain->narrow[0][c] = (float)((double)gamma[c] * inverse);
+        chain->narrow[1][c] = (float)mean;
+        chain->narrow[2][c] = (float)(sum / n);
+        chain->narrow[3][c] = (float)(product / n * inverse);
+    }
+    for (int i = 0; i < 4; i++)
+        nb_nn_widen(chain, chain->narrow[i], chain->back[i]);
+    return NB_OK;
+}
+
+static void give(const NbExecutor *x, bool add, const float *g, size_t n, float *to) {
+    if (add)
+        x->k->add(g, n, to);
+    else
+        memcpy(to, g, n * sizeof *to);
+}
+
+void nb_nn_chain_backward(const NbNnTask *task, const NbNnStep *step) {
+    NbExecutor *const x = task->x;
+    NbNnChain *const chain = &x->chain[step->unit];
+    const Work w = work_at(task, chain);
+    const bool count = chain->norm < 0; /* else counted with the sums */
+    NbNnTile t;
+    if (count)
+        clear_sums(chain, task->shard);
+    else if (step->b < 0)
+        return; /* only the batch norm's own parameters want gradients */
+    for (int p = task->first; p < task->first + task->count; p++) {
+        float *const to = step->b >= 0 ? nb_nn_at(task, step->b, p) : NULL;
+        for (size_t i = 0; nb_nn_tile(chain, i, &t); i++) {
+            tile_backward(task, chain, &t, p, 0, count, &w);
+            for (int r = 0; to && r < 2; r++)
+                if (t.n[r])
+                    give(x, step->add, w.g + (size_t)r * t.n[0], t.n[r], to + t.at[r]);
+        }
+    }
+}
+
+/* d loss / d value of a learned quantizer of activations, as nb_quant_backward. */
+static void finish_stage(const NbExecutor *x, const NbNnChain *chain, const NbNnStage *stage) {
+    const NbNode *const node = &x->g->node[stage->node];
+    const NbQuantSpec *const spec = &node->attr.quant;
+    if (stage->op != NB_OP_QUANT || node->n_in != 2 || !x->grad[node->in[1]])
+        return;
+    double sum = 0.0;
+    for (int s = 0; s < nb_nn_shards(x); s++)
+        sum += stage->scale_sum[s];
+    const float value = nb_f32(&x->g->node[node->in[1]].param)[0];
+    const int64_t hi = spec->kind == NB_QUANT_INT ? nb_grid_hi(spec->grid) : 1;
+    const double n = (double)x->count * chain->h * chain->w * chain->c;
+    const double factor = spec->lsq_gradient ? 1.0 / sqrt(n * (double)(hi > 0 ? hi : 1)) : 1.0;
+    x->grad[node->in[1]][0] += (float)(sum / (double)nb_quant_int_threshold(spec) *
+                                       nb_quant_threshold_slope(spec, value) * factor);
+}
+
+void nb_nn_chains_finish(NbExecutor *x) {
+    for (int i = 0; i < x->n_chains; i++)
+        for (int s = 0; s < x->chain[i].n_stages && x->value[x->chain[i].tail].needs_grad; s++)
+            finish_stage(x, &x->chain[i], &x->chain[i].stage[s]);
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The steps of forward and backward, in order, their phases, and which buffers each step uses. */
+#include "nn/internal.h"
+
+#include <string.h>
+
+/* Weight gradients of all shards are summed at the end of the phase; no more than this waits. */
+static const size_t MAX_PENDING = (size_t)64 << 20;
+
+static void *grown(NbExecutor *x, void *old, int n, int *capacity, size_t size) {
+    if (n < *capacity)
+        return old;
+    *capacity = *capacity ? *capacity * 2 : 64;
+    void *const more = nb_arena_take(&x->arena, (size_t)*capacity, size);
+    if (more && n)
+        memcpy(more, old, (size_t)n * size);
+    return more;
+}
+
+static NB_FALLIBLE add_step(NbExecutor *x, const NbNnStep *step, NbError *err) {
+    x->step = grown(x, x->step, x->n_steps, &x->step_capacity, sizeof *x->step);
+    if (!x->step)
+        return nb_fail_memory(err, "the plan of a training graph");
+    x->step[x->n_steps++] = *step;
+    return NB_OK;
+}
+
+static NB_FALLIBLE reduce_after(NbExecutor *x, NbNnReduce *run, int unit, NbError *err) {
+    x->reduction =
+        grown(x, x->reduction, x->n_reductions, &x->reduction_capacity, sizeof *x->reduction);
+    if (!x->reduction)
+        return nb_fail_memory(err, "the plan of a training graph");
+    x->reduction[x->n_reductions++] = (NbNnReduction){.run = run, .unit = unit};
+    return NB_OK;
+}
+
+static NB_FALLIBLE end_phase(NbExecutor *x, NbError *err) {
+    x->phase = grown(x, x->phase, x->n_phases, &x->phase_capacity, sizeof *x->phase);
+    if (!x->phase)
+        return nb_fail_memory(err, "the plan of a training graph");
+    x->phase[x->n_phases++] = (NbNnPhase){.end = x->n_steps, .reduction_end = x->n_reductions};
+    x->pending = 0;
+    return NB_OK;
+}
+
+/* The step added last uses the buffer. */
+static void uses(NbExecutor *x, NbNnBuffer buffer) {
+    if (buffer < 0)
+        return;
+    NbNnMemory *const m = &x->memory[buffer];
+    if (m->first < 0)
+        m->first = x->n_steps - 1;
+    m->last = x->n_steps - 1;
+}
+
+static NB_FALLIBLE take_buffer(NbExecutor *x, size_t stride, NbNnCopies copies, NbNnBuffer *out,
+                               NbError *err) {
+    *out = nb_nn_buffer(x, stride, copies);
+    return *out < 0 ? nb_fail_memory(err, "the plan of a training graph") : NB_OK;
+}
+
+static NB_FALLIBLE take_value(NbExecutor *x, NbNodeId id, NbError *err) {
+    NbNnValue *const v = &x->value[id];
+    NB_TRY(take_buffer(x, v->count * sizeof(float), NB_NN_PER_PICTURE, &v->value, err));
+    x->memory[v->value].pinned = x->options.keep;
+    return NB_OK;
+}
+
+static NbNodeId source_of(const NbExecutor *x, NbNodeId id, int i) {
+    return x->value[x->g->node[id].in[i]].source;
+}
+
+/* A step that computes node `id` from all its activations. */
+static NB_FALLIBLE forward_step(NbExecutor *x, NbNnRun *run, NbNodeId id, int n_in, NbError *err) {
+    NB_TRY(take_value(x, id, err));
+    NB_TRY(add_step(x, &(NbNnStep){.run = run, .node = id, .unit = x->value[id].conv}, err));
+    for (int i = 0; i < n_in; i++)
+        uses(x, x->value[source_of(x, id, i)].value);
+    if (n_in > 0)
+        x->step[x->n_steps - 1].a = x->value[source_of(x, id, 0)].value;
+    x->step[x->n_steps - 1].b = x->value[id].value;
+    uses(x, x->value[id].value);
+    return NB_OK;
+}
+
+static NB_FALLIBLE chain_forward(NbExecutor *x, int index, NbError *err) {
+    const NbNnChain *const chain = &x->chain[index];
+    const NbNnValue *const in = &x->value[chain->x];
+    if (chain->norm >= 0 && x->options.training) {
+        NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_chain_statistics, .unit = index}, err));
+        uses(x, in->value);
+        NB_TRY(reduce_after(x, nb_nn_chain_reduce_statistics, index, err));
+        NB_TRY(end_phase(x, err));
+    }
+    NB_TRY(take_value(x, chain->tail, err));
+    NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_chain_forward, .node = chain->tail, .unit = index},
+                    err));
+    uses(x, in->value);
+    uses(x, x->value[chain->tail].value);
+    return NB_OK;
+}
+
+static NB_FALLIBLE node_forward(NbExecutor *x, NbNodeId id, NbError *err) {
+    const NbNode *const node = &x->g->node[id];
+    const int chain = x->value[id].chain;
+    if (chain >= 0)
+        return x->chain[chain].tail == id ? chain_forward(x, chain, err) : NB_OK;
+    switch (node->op) {
+    case NB_OP_INPUT: return forward_step(x, nb_nn_input_forward, id, 0, err);
+    case NB_OP_CONV: return forward_step(x, nb_nn_conv_forward, id, 1, err);
+    case NB_OP_MAXPOOL: return forward_step(x, nb_nn_pool_forward, id, 1, err);
+    case NB_OP_UPSAMPLE: return forward_step(x, nb_nn_upsample_forward, id, 1, err);
+    case NB_OP_PAD: return forward_step(x, nb_nn_pad_forward, id, 1, err);
+    case NB_OP_CONCAT: return forward_step(x, nb_nn_concat_forward, id, node->n_in, err);
+    case NB_OP_ADD: return forward_step(x, nb_nn_add_forward, id, node->n_in, err);
+    case NB_OP_PARAM:
+    case NB_OP_QUANT:
+    case NB_OP_BATCHNORM:
+    case NB_OP_RELU:
+    case NB_OP_LEAKY_RELU:
+    case NB_OP_SILU:
+    case NB_OP_SIGMOID:
+    case NB_OP_HARDTANH:
+    case NB_OP_SCALE:
+    case NB_OP_THRESHOLD:
+    case NB_OP_DEQUANT:
+    case NB_OP_COUNT: break;
+    }
+    return NB_OK;
+}
+
+/* Outputs are real numbers that stay until the next call. */
+static NB_FALLIBLE make_output(NbExecutor *x, int i, NbError *err) {
+    const NbNodeId id = x->value[x->g->output[i]].source;
+    const NbNnValue *const v = &x->value[id];
+    if (!v->is_activation)
+        return nb_fail(NB_ERR_UNSUPPORTED, err, "output %d ('%s') is a parameter", i,
+                       x->g->node[id].name);
+    x->output[i] = v->value;
+    if (v->coded) {
+        NB_TRY(take_buffer(x, v->count * sizeof(float), NB_NN_PER_PICTURE, &x->output[i], err));
+        NB_TRY(add_step(
+            x, &(NbNnStep){.run = nb_nn_real_forward, .node = id, .a = v->value, .b = x->output[i]},
+            err));
+        uses(x, v->value);
+        uses(x, x->output[i]);
+    }
+    x->memory[x->output[i]].pinned = true;
+    return NB_OK;
+}
+
+/* The step added last writes the gradient of `id` (*add: adds to what earlier steps wrote). */
+static NB_FALLIBLE gives(NbExecutor *x, NbNodeId id, NbError *err) {
+    NbNnValue *const v = &x->value[id];
+    if (v->grad < 0)
+        NB_TRY(take_buffer(x, v->count * sizeof(float), NB_NN_PER_PICTURE, &v->grad, err));
+    uses(x, v->grad);
+    NbNnStep *const step = &x->step[x->n_steps - 1];
+    step->b = v->grad;
+    step->add = v->grad_started;
+    v->grad_started = true;
+    return NB_OK;
+}
+
+static NB_FALLIBLE conv_backward(NbExecutor *x, int index, NbError *err) {
+    NbNnConv *const conv = &x->conv[index];
+    const NbNnValue *const in = &x->value[conv->x];
+    NbNnBuffer source = in->value;
+    if (conv->x == x->input) { /* made again from the picture instead of kept */
+        NB_TRY(take_buffer(x, in->count * sizeof(float), NB_NN_PER_PICTURE, &source, err));
+        NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_input_forward, .node = conv->x, .b = source},
+                        err));
+        uses(x, source);
+    }
+    NB_TRY(add_step(
+        x,
+        &(NbNnStep){
+            .run = nb_nn_conv_backward, .node = conv->node, .unit = index, .a = source, .b = -1},
+        err));
+    uses(x, x->value[conv->node].grad);
+    if (conv->weight_grad_wanted) {
+        uses(x, source);
+        NB_TRY(take_buffer(x, nb_nn_conv_gradient_bytes(conv), NB_NN_PER_SHARD, &conv->dw, err));
+        uses(x, conv->dw);
+    }
+    if (in->needs_grad)
+        NB_TRY(gives(x, conv->x, err));
+    if (!conv->weight_grad_wanted)
+        return NB_OK;
+    NB_TRY(reduce_after(x, nb_nn_conv_reduce, index, err));
+    x->pending += nb_nn_conv_gradient_bytes(conv) * (size_t)x->shards;
+    return x->pending > MAX_PENDING ? end_phase(x, err) : NB_OK;
+}
+
+static NB_FALLIBLE chain_backward(NbExecutor *x, int index, NbError *err) {
+    const NbNnChain *const chain = &x->chain[index];
+    const NbNnValue *const in = &x->value[chain->x];
+    if (chain->norm >= 0) {
+        NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_chain_sums, .unit = index}, err));
+        uses(x, in->value);
+        uses(x, x->value[chain->tail].grad);
+        NB_TRY(reduce_after(x, nb_nn_chain_reduce_sums, index, err));
+        NB_TRY(end_phase(x, err));
+    }
+    NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_chain_backward, .unit = index, .b = -1}, err));
+    uses(x, in->value);
+    uses(x, x->value[chain->tail].grad);
+    return in->needs_grad ? gives(x, chain->x, err) : NB_OK;
+}
+
+/* One step for each input of `id` that wants a gradient; step.unit is the number of the input. */
+static NB_FALLIBLE inputs_backward(NbExecutor *x, NbNnRun *run, NbNodeId id, int n_in,
+                                   NbError *err) {
+    for (int i = 0; i < n_in; i++) {
+        const NbNodeId from = source_of(x, id, i);
+        if (!x->value[from].needs_grad)
+            continue;
+        NB_TRY(add_step(x, &(NbNnStep){.run = run, .node = id, .unit = i}, err));
+        uses(x, x->value[id].grad);
+        if (run == nb_nn_pool_backward)
+            uses(x, x->value[from].value);
+        NB_TRY(gives(x, from, err));
+    }
+    return NB_OK;
+}
+
+static NB_FALLIBLE node_backward(NbExecutor *x, NbNodeId id, NbError *err) {
+    const NbNode *const node = &x->g->node[id];
+    const int chain = x->value[id].chain;
+    if (chain >= 0)
+        return x->chain[chain].tail == id ? chain_backward(x, chain, err) : NB_OK;
+    switch (node->op) {
+    case NB_OP_CONV: return conv_backward(x, x->value[id].conv, err);
+    case NB_OP_MAXPOOL: return inputs_backward(x, nb_nn_pool_backward, id, 1, err);
+    case NB_OP_UPSAMPLE: return inputs_backward(x, nb_nn_upsample_backward, id, 1, err);
+    case NB_OP_PAD: return inputs_backward(x, nb_nn_pad_backward, id, 1, err);
+    case NB_OP_CONCAT: return inputs_backward(x, nb_nn_concat_backward, id, node->n_in, err);
+    case NB_OP_ADD: return inputs_backward(x, nb_nn_add_backward, id, node->n_in, err);
+    case NB_OP_INPUT:
+    case NB_OP_PARAM:
+    case NB_OP_QUANT:
+    case NB_OP_BATCHNORM:
+    case NB_OP_RELU:
+    case NB_OP_LEAKY_RELU:
+    case NB_OP_SILU:
+    case NB_OP_SIGMOID:
+    case NB_OP_HARDTANH:
+    case NB_OP_SCALE:
+    case NB_OP_THRESHOLD:
+    case NB_OP_DEQUANT:
+    case NB_OP_COUNT: break;
+    }
+    return NB_OK;
+}
+
+static bool computed(const NbExecutor *x, NbNodeId id) {
+    const NbNnValue *const v = &x->value[id];
+    return v->live && v->is_activation && v->source == id;
+}
+
+static NB_FALLIBLE make_backward(NbExecutor *x, NbError *err) {
+    for (int i = 0; i < x->g->n_outputs; i++) {
+        const NbNodeId id = x->value[x->g->output[i]].source;
+        if (!x->value[id].needs_grad)
+            continue;
+        NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_seed_backward, .node = id, .unit = i}, err));
+        NB_TRY(gives(x, id, err));
+    }
+    for (NbNodeId id = x->g->n_nodes - 1; id >= 0; id--)
+        if (computed(x, id) && x->value[id].needs_grad)
+            NB_TRY(node_backward(x, id, err));
+    return end_phase(x, err);
+}
+
+NbStatus nb_nn_make_steps(NbExecutor *x, NbError *err) {
+    for (NbNodeId id = 0; id < x->g->n_nodes; id++)
+        if (computed(x, id))
+            NB_TRY(node_forward(x, id, err));
+    for (int i = 0; i < x->g->n_outputs; i++)
+        NB_TRY(make_output(x, i, err));
+    NB_TRY(end_phase(x, err));
+    x->n_forward_phases = x->n_phases;
+    return x->options.training ? make_backward(x, err) : NB_OK;
+}
