@@ -29,12 +29,14 @@ static double largest_code(NbGrid grid) {
 /* Parts of the input channels whose sums are exact for all codes there can be. */
 static NB_FALLIBLE plan_chunks(NbExecutor *x, NbNnConv *conv, NbError *err) {
     const NbConvShape *const s = &conv->shape;
+    if (!conv->coded || !conv->forward)
+        return NB_OK;
     const double taps = (double)s->kernel[0] * s->kernel[1];
     const double term =
         largest_code(x->g->node[conv->x].grid) * largest_code(x->g->node[conv->weight_quant].grid);
     const int channels = s->ic / s->groups;
     const double most = floor((EXACT - 1.0) / (taps * term));
-    if (!conv->coded || most >= (double)channels || !conv->forward)
+    if (most >= (double)channels)
         return NB_OK;
     conv->may_overflow = true;
     if (most < 1.0 || s->groups > 1)
