@@ -159,26 +159,29 @@ static bool parse_special(const char *text, double *out) {
     return true;
 }
 
-static size_t count_digits(const char *text, bool underscores) {
+/* How many digits come next; underscores count as digits where `mixed` says so. */
+static size_t count_digits(const char *text, bool mixed) {
     size_t n = 0;
-    while ((text[n] >= '0' && text[n] <= '9') || (underscores && n > 0 && text[n] == '_'))
+    while ((text[n] >= '0' && text[n] <= '9') || (mixed && text[n] == '_'))
         n++;
     return n;
 }
 
-/* Digits, a dot, digits, an exponent; at least one digit before or after the dot. */
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* Digits, a dot, digits, an exponent; at least one digit before or behind the dot. Digits alone are
+ * one too (too large for an integer), but not behind a 0: that would have been octal. */
 static bool looks_like_float(const char *text) {
     if (*text == '-' || *text == '+')
         text++;
-    const size_t whole = count_digits(text, true);
-    text += whole;
-    size_t fraction = 0;
-    if (*text == '.') {
-        fraction = count_digits(++text, true);
-        text += fraction;
-    }
-    if (whole + fraction == 0)
+    const bool octal = text[0] == '0';
+    if (!is_digit(text[0]) && !(text[0] == '.' && is_digit(text[1])))
         return false;
+    text += count_digits(text, true);
+    if (*text == '\0')
+        return !octal;
+    if (*text == '.')
+        text += 1 + count_digits(text + 1, true);
     if (*text == 'e' || *text == 'E') {
         text++;
         if (*text == '-' || *text == '+')
@@ -191,35 +194,10 @@ static bool looks_like_float(const char *text) {
     return *text == '\0';
 }
 
-/* "1:30.5": base 60 with a fraction. */
-static bool parse_base60_fraction(const char *text, double *out) {
-    char whole[MAX_NUMBER];
-    const bool negative = *text == '-';
-    if (*text == '-' || *text == '+')
-        text++;
-    const char *const dot = strchr(text, '.');
-    if (!dot || !strchr(text, ':') || dot - text >= MAX_NUMBER ||
-        dot[1 + count_digits(dot + 1, true)])
-        return false;
-    memcpy(whole, text, (size_t)(dot - text));
-    whole[dot - text] = '\0';
-    int64_t units = 0;
-    double fraction = 0;
-    char tail[MAX_NUMBER + 2];
-    (void)snprintf(tail, sizeof tail, "0%.*s", MAX_NUMBER, dot);
-    if (!parse_base60(whole, false, &units) || !nb_parse_double(tail, &fraction))
-        return false;
-    *out = negative ? -((double)units + fraction) : (double)units + fraction;
-    return true;
-}
-
-static bool parse_float(const char *text, double *out) {
-    if (parse_special(text, out) || parse_base60_fraction(text, out))
-        return true;
+/* The number without its underscores. */
+static bool parse_stripped(const char *text, double *out) {
     char plain[MAX_NUMBER];
     size_t n = 0;
-    if (!looks_like_float(text))
-        return false;
     for (; *text; text++) {
         if (*text == '_')
             continue;
@@ -229,6 +207,34 @@ static bool parse_float(const char *text, double *out) {
     }
     plain[n] = '\0';
     return nb_parse_double(plain, out);
+}
+
+/* "1:30.5": base 60 with a fraction. */
+static bool parse_base60_fraction(const char *text, double *out) {
+    char whole[MAX_NUMBER];
+    char tail[MAX_NUMBER];
+    const bool negative = *text == '-';
+    if (*text == '-' || *text == '+')
+        text++;
+    const char *const dot = strchr(text, '.');
+    if (!dot || !strchr(text, ':') || dot - text >= MAX_NUMBER || strlen(dot) + 2 > sizeof tail ||
+        dot[1 + count_digits(dot + 1, true)])
+        return false;
+    memcpy(whole, text, (size_t)(dot - text));
+    whole[dot - text] = '\0';
+    (void)snprintf(tail, sizeof tail, "0%s", dot);
+    int64_t units = 0;
+    double fraction = 0;
+    if (!parse_base60(whole, false, &units) || !parse_stripped(tail, &fraction))
+        return false;
+    *out = negative ? -((double)units + fraction) : (double)units + fraction;
+    return true;
+}
+
+static bool parse_float(const char *text, double *out) {
+    if (parse_special(text, out) || parse_base60_fraction(text, out))
+        return true;
+    return looks_like_float(text) && parse_stripped(text, out);
 }
 
 NbStatus nb_yaml_double(const char *path, const NbYaml *y, double *out, NbError *err) {
