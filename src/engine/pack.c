@@ -4,7 +4,8 @@
  * and the proof that sums cannot overflow. */
 #include "engine/plan.h"
 
-#include "engine/requant.h"
+#include "quant/bound.h"
+#include "quant/requant.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -53,15 +54,6 @@ static NB_FALLIBLE pack_weights(const Packer *p, NbConvBlock *b, int first, NbEr
             }
     b->weight = packed;
     return NB_OK;
-}
-
-void nb_pack_range(const NbPlane *x, const int8_t *weight, size_t n, int64_t range[2]) {
-    range[0] = 0;
-    range[1] = 0;
-    for (size_t i = 0; i < n; i++) {
-        range[0] += weight[i] * (weight[i] > 0 ? x->lo : x->hi);
-        range[1] += weight[i] * (weight[i] > 0 ? x->hi : x->lo);
-    }
 }
 
 /* Sums of bytes begin with what the zero of signed codes adds. No partial sum of any bytes may
@@ -136,15 +128,16 @@ static NB_FALLIBLE pack_codes(const Packer *p, NbConvBlock *b, int first, NbErro
     int32_t *shift = NB_NEW(&p->e->arena, int32_t, (size_t)b->lanes);
     if (!mul || !add || !shift)
         return nb_fail_memory(err, "packed constants");
+    const NbRange codes = {.min = p->s->in[0]->lo, .max = p->s->in[0]->hi};
     const size_t n = (size_t)(p->channels * p->attr->kernel[0] * p->attr->kernel[1]);
     for (int bits = 32; bits <= 64; bits *= 2) {
         int lane = 0;
         for (; lane < b->live; lane++) {
-            int64_t range[2];
-            nb_pack_range(p->s->in[0], p->weight + (size_t)(first + lane) * n, n, range);
+            const NbRange range =
+                nb_range_of_row_i8(codes, p->weight + (size_t)(first + lane) * n, n);
             NbRequant r;
-            if (!nb_requant_find(t + (ptrdiff_t)lane * b->levels, b->levels, range[0], range[1],
-                                 bits, &r))
+            if (!nb_requant_solve(t + (ptrdiff_t)lane * b->levels, b->levels, range.min, range.max,
+                                  bits, &r))
                 break;
             mul[lane] = r.mul;
             add[lane] = r.add;

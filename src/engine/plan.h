@@ -94,9 +94,6 @@ NB_FALLIBLE nb_pack_conv(NbEngine *e, NbStep *s, NbNodeId after, NbError *err);
 /* Sets where blocks read and write, once planes have their place. */
 void nb_pack_place(NbStep *s, const NbEngine *e);
 
-/* The least and largest sum of `n` products of weights with codes of `x`. */
-void nb_pack_range(const NbPlane *x, const int8_t *weight, size_t n, int64_t range[2]);
-
 /* What steps do; user is the NbStep. */
 NbPoolWork nb_step_input, nb_step_conv, nb_step_maxpool, nb_step_upsample, nb_step_concat,
     nb_step_pad, nb_step_threshold, nb_step_add, nb_step_dequant;

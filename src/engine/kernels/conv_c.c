@@ -3,6 +3,8 @@
  * Convolution blocks in plain C: what every other version must equal. */
 #include "engine/kernels/kernels.h"
 
+#include "quant/requant.h"
+
 #include <string.h>
 
 /* Half-open binary search: thresholds ascend. */
@@ -30,7 +32,7 @@ static void emit_bytes(const NbConvBlock *b, const int32_t *sum, uint8_t *dst) {
             continue;
         }
         const int64_t scaled = (int64_t)sum[i] * b->mul[i] + b->add[i];
-        dst[i] = clamp_code(scaled >> b->shift[i], b->levels);
+        dst[i] = clamp_code(nb_requant_shift(scaled, b->shift[i]), b->levels);
     }
 }
 

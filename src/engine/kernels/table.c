@@ -2,11 +2,9 @@
 #include "engine/kernels/kernels.h"
 
 const NbKernels *nb_kernels_for(NbIsa isa) {
-#if 0
+#if defined(__x86_64__)
     if (isa >= NB_ISA_AVX512VNNI)
         return &nb_kernels_vnni;
-    if (isa >= NB_ISA_AVX2)
-        return &nb_kernels_avx2;
 #else
     (void)isa;
 #endif

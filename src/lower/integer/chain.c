@@ -129,7 +129,7 @@ static NB_FALLIBLE bisect(const NbChain *chain, size_t c, int64_t sign, size_t l
     }
 }
 
-NbStatus nb_chain_thresholds(const NbChain *chain, size_t c, NbSumRange range, int32_t *threshold,
+NbStatus nb_chain_thresholds(const NbChain *chain, size_t c, NbRange range, int32_t *threshold,
                              bool *falling, NbError *err) {
     const size_t levels = (size_t)(chain->hi - chain->lo);
     assert(levels <= MAX_LEVELS && range.min <= range.max);

@@ -6,6 +6,7 @@
 #define NB_LOWER_INTEGER_CHAIN_H
 
 #include "graph/graph.h"
+#include "quant/bound.h"
 
 enum { NB_CHAIN_MAX = 16 };
 
@@ -29,12 +30,6 @@ typedef struct NbChain {
     int64_t hi;
 } NbChain;
 
-/* Sums that can occur in one channel. */
-typedef struct NbSumRange {
-    int64_t min;
-    int64_t max;
-} NbSumRange;
-
 /* Adds a float node to the front of the chain (nodes are met walking backwards). Parameters are
  * read from `g`; memory comes from `arena`. NB_ERR_UNSUPPORTED for an operator that is not a
  * monotone function of one number. */
@@ -44,11 +39,12 @@ NB_FALLIBLE nb_chain_prepend(NbChain *chain, const NbGraph *g, NbNodeId id, NbAr
 /* codes[i] of channel c for n sums; codes is also the work space. */
 void nb_chain_codes(const NbChain *chain, size_t c, const int64_t *sums, size_t n, float *codes);
 
-/* The thresholds of channel c for all sums in `range`: threshold[j] (j < hi - lo) is the smallest
- * sum whose code is at least lo + 1 + j, INT32_MIN when every sum of the range reaches it,
- * INT32_MAX when none does. *falling gets true when the code falls as the sum grows: the
- * thresholds are then those of the negated sum. NB_ERR_FORMAT when a code is not a number. */
-NB_FALLIBLE nb_chain_thresholds(const NbChain *chain, size_t c, NbSumRange range,
-                                int32_t *threshold, bool *falling, NbError *err);
+/* The thresholds of channel c for all sums in `range` (within int32, its ends excluded):
+ * threshold[j] (j < hi - lo) is the smallest sum whose code is at least lo + 1 + j, INT32_MIN when
+ * every sum of the range reaches it, INT32_MAX when none does. *falling gets true when the code
+ * falls as the sum grows: the thresholds are then those of the negated sum. NB_ERR_FORMAT when a
+ * code is not a number. */
+NB_FALLIBLE nb_chain_thresholds(const NbChain *chain, size_t c, NbRange range, int32_t *threshold,
+                                bool *falling, NbError *err);
 
 #endif

@@ -3,8 +3,6 @@
  * Convolutions of codes: integer weights, scales, and which sums can occur. */
 #include "lower/integer/lowering.h"
 
-#include "base/size.h"
-
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -98,16 +96,10 @@ static NB_FALLIBLE code_weights(const NbLowering *l, const NbNode *conv, NbCoded
 static NB_FALLIBLE find_ranges(const NbLowering *l, const NbNode *conv, NbCodedConv *out,
                                NbError *err) {
     const NbGrid grid = l->g->node[conv->in[0]].grid;
-    const int64_t lo = nb_min_i64(nb_grid_lo(grid), 0); /* the padding is the code 0 */
-    const int64_t hi = nb_max_i64(nb_grid_hi(grid), 0);
+    const NbRange x = nb_range_of_grid(grid);
     for (size_t c = 0; c < out->outputs; c++) {
-        NbSumRange r = {0};
-        for (size_t i = 0; i < out->fan_in; i++) {
-            const int64_t w = out->weight[c * out->fan_in + i];
-            r.min += w * (w > 0 ? lo : hi);
-            r.max += w * (w > 0 ? hi : lo);
-        }
-        if (r.min <= INT32_MIN + 1 || r.max >= INT32_MAX)
+        const NbRange r = nb_range_of_row_i8(x, out->weight + c * out->fan_in, out->fan_in);
+        if (nb_range_size(r) >= INT32_MAX) /* INT32_MAX is the threshold that is never reached */
             return nb_fail(NB_ERR_UNSUPPORTED, err,
                            "sums of channel %zu of '%s' lie in %" PRId64 " to %" PRId64
                            ", which int32 cannot hold; use fewer bits or groups",
@@ -125,7 +117,7 @@ NbStatus nb_lowering_conv(const NbLowering *l, NbNodeId id, NbCodedConv *conv, N
     conv->fan_in = nb_shape_count(w) / conv->outputs;
     conv->weight = NB_NEW(l->scratch, int8_t, conv->outputs * conv->fan_in);
     conv->scale = NB_NEW(l->scratch, float, conv->outputs);
-    conv->range = NB_NEW(l->scratch, NbSumRange, conv->outputs);
+    conv->range = NB_NEW(l->scratch, NbRange, conv->outputs);
     if (!conv->weight || !conv->scale || !conv->range)
         return nb_fail_memory(err, "a convolution");
     if (node->n_in == 3) {

@@ -22,7 +22,7 @@ typedef struct NbCodedConv {
     int8_t *weight; /* [outputs][fan_in] */
     float *scale;   /* [outputs]: fl(scale of x * scale of w) */
     const float *bias;
-    NbSumRange *range; /* [outputs]: of the sums */
+    NbRange *range; /* [outputs]: of the sums */
 } NbCodedConv;
 
 /* The scale of a coded value of the float graph. */

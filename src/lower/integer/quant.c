@@ -3,8 +3,6 @@
  * A quantizer becomes thresholds on the integers in front of it. */
 #include "lower/integer/lowering.h"
 
-#include "base/size.h"
-
 #include <string.h>
 
 enum { MAX_BITS = 8 };
@@ -106,8 +104,7 @@ static NB_FALLIBLE after_codes(const NbLowering *l, NbNodeId source, NbChain *ch
     for (size_t c = 1; c < chain->channels; c++)
         scale[c] = scale[0];
     chain->scale = scale;
-    const NbSumRange range = {.min = nb_min_i64(nb_grid_lo(grid), 0),
-                              .max = nb_max_i64(nb_grid_hi(grid), 0)};
+    const NbRange range = nb_range_of_grid(grid);
     for (size_t c = 0; c < chain->channels; c++) {
         bool falling = false;
         NB_TRY(nb_chain_thresholds(

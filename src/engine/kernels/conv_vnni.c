@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Convolution blocks with AVX-512 VNNI: one instruction adds four byte products to each 32-bit
+ * lane, exactly. A tile of output pixels stays in registers while all weights of the block pass;
+ * with a pool behind, the tile has two rows and its maximum is emitted. Blocks of 16 lanes use
+ * 512-bit registers, blocks of 8 use 256-bit ones.
+ *
+ * The hot instructions are written as asm with register constraints: from intrinsics gcc 12 makes
+ * memory operands of reused weights, which costs a third of the speed. */
+#include "engine/kernels/kernels.h"
+
+#include "engine/kernels/unroll.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+enum { MOST_TILE = 26, SEARCH_LEVELS = 48 };
+
+/* dst += four products of unsigned bytes of u and signed bytes of w, in each lane */
+#define DOT(dst, u, w) __asm__("vpdpbusd %2, %1, %0" : "+v"(dst) : "v"(u), "v"(w))
+/* Keeps a loaded vector in its register. */
+#define HOLD(v) __asm__("" : "+v"(v))
+
+static inline int32_t four_bytes(const uint8_t *p) {
+    int32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline __mmask16 live_lanes(const NbConvBlock *b) {
+    return (__mmask16)((1U << b->live) - 1);
+}
+
+/* What turns sums into codes, loaded once for each tile: stores through char pointers would make
+ * the compiler load it again for each pixel. Of MUL32 [0] is used; of MUL64 [0] holds the even and
+ * [1] the odd lanes as 64-bit numbers, with blocks of 8 lanes [0] holds all. */
+typedef struct Constants {
+    NbEmit emit;
+    __m512i mul[2];
+    __m512i add[2];
+    __m512i shift[2];
+    __m512i top;
+} Constants;
+
+static inline __m512i narrow_adds(const NbConvBlock *b) {
+    const __m256i low = _mm512_cvtepi64_epi32(_mm512_loadu_si512(b->add));
+    const __m256i high = _mm512_cvtepi64_epi32(_mm512_loadu_si512(b->add + 8));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+/* --- 16 lanes ------------------------------------------------------------------------------- */
+
+static inline Constants constants_16(const NbConvBlock *b) {
+    Constants c = {.emit = b->emit, .top = _mm512_set1_epi32(b->levels)};
+    if (b->emit != NB_EMIT_MUL32 && b->emit != NB_EMIT_MUL64)
+        return c;
+    c.mul[0] = _mm512_loadu_si512(b->mul);
+    c.shift[0] = _mm512_loadu_si512(b->shift);
+    if (b->emit == NB_EMIT_MUL32) {
+        c.add[0] = narrow_adds(b);
+        return c;
+    }
+    const __m512i even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
+    const __m512i odd = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
+    const __m512i low = _mm512_loadu_si512(b->add);
+    const __m512i high = _mm512_loadu_si512(b->add + 8);
+    c.add[0] = _mm512_permutex2var_epi64(low, even, high);
+    c.add[1] = _mm512_permutex2var_epi64(low, odd, high);
+    c.mul[1] = _mm512_srli_epi64(c.mul[0], 32);
+    c.shift[1] = _mm512_srli_epi64(c.shift[0], 32);
+    c.shift[0] = _mm512_and_si512(c.shift[0], _mm512_set1_epi64(UINT32_MAX));
+    c.top = _mm512_set1_epi64(b->levels);
+    return c;
+}
+
+/* The codes of eight sums that lie in the low halves of 64-bit lanes. */
+static inline __m512i scale_64(const Constants *c, int i, __m512i v) {
+    v = _mm512_add_epi64(_mm512_mul_epi32(v, c->mul[i]), c->add[i]);
+    v = _mm512_max_epi64(_mm512_srav_epi64(v, c->shift[i]), _mm512_setzero_si512());
+    return _mm512_min_epi64(v, c->top);
+}
+
+static inline __m512i codes_16(const NbConvBlock *b, const Constants *c, __m512i v) {
+    if (c->emit == NB_EMIT_MUL32) {
+        v = _mm512_add_epi32(_mm512_mullo_epi32(v, c->mul[0]), c->add[0]);
+        v = _mm512_max_epi32(_mm512_srav_epi32(v, c->shift[0]), _mm512_setzero_si512());
+        return _mm512_min_epi32(v, c->top);
+    }
+    if (c->emit == NB_EMIT_MUL64) {
+        const __m512i odd = scale_64(c, 1, _mm512_srli_epi64(v, 32));
+        return _mm512_or_si512(scale_64(c, 0, v), _mm512_slli_epi64(odd, 32));
+    }
+    __m512i count = _mm512_setzero_si512();
+    for (int k = 0; k < b->levels; k++) {
+        const __m512i t = _mm512_loadu_si512(b->threshold + k * NB_LANES);
+        count = _mm512_mask_add_epi32(count, _mm512_cmpge_epi32_mask(v, t), count,
+                                      _mm512_set1_epi32(1));
+    }
+    return count;
+}
+
+static inline void emit_16(const NbConvBlock *b, const Constants *c, __m512i v, char *dst) {
+    if (c->emit == NB_EMIT_FLOAT) {
+        __m512 y = _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_loadu_ps(b->scale));
+        if (b->offset)
+            y = _mm512_add_ps(y, _mm512_loadu_ps(b->offset));
+        _mm512_mask_storeu_ps(dst, live_lanes(b), y);
+        return;
+    }
+    if (c->emit == NB_EMIT_LEVELS && b->levels > SEARCH_LEVELS) {
+        int32_t sum[NB_LANES];
+        _mm512_storeu_si512(sum, v);
+        nb_conv_emit_c(b, sum, dst);
+        return;
+    }
+    const __m128i bytes = _mm512_cvtepi32_epi8(codes_16(b, c, v));
+    if (b->live == NB_LANES)
+        _mm_storeu_si128((__m128i *)(void *)dst, bytes);
+    else
+        _mm_mask_storeu_epi8(dst, live_lanes(b), bytes);
+}
+
+/* --- 8 lanes -------------------------------------------------------------------------------- */
+
+static inline __m256i load_8(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+
+static inline Constants constants_8(const NbConvBlock *b) {
+    Constants c = {.emit = b->emit, .top = _mm512_set1_epi32(b->levels)};
+    if (b->emit != NB_EMIT_MUL32 && b->emit != NB_EMIT_MUL64)
+        return c;
+    c.add[0] = _mm512_loadu_si512(b->add);
+    if (b->emit == NB_EMIT_MUL32) {
+        c.mul[0] = _mm512_castsi256_si512(load_8(b->mul));
+        c.shift[0] = _mm512_castsi256_si512(load_8(b->shift));
+        c.add[0] = _mm512_castsi256_si512(_mm512_cvtepi64_epi32(c.add[0]));
+        return c;
+    }
+    c.mul[0] = _mm512_cvtepi32_epi64(load_8(b->mul));
+    c.shift[0] = _mm512_cvtepi32_epi64(load_8(b->shift));
+    c.top = _mm512_set1_epi64(b->levels);
+    return c;
+}
+
+static inline __m128i codes_8(const NbConvBlock *b, const Constants *c, __m256i v) {
+    if (c->emit == NB_EMIT_MUL64)
+        return _mm512_cvtepi64_epi8(scale_64(c, 0, _mm512_cvtepi32_epi64(v)));
+    if (c->emit == NB_EMIT_MUL32) {
+        v = _mm256_mullo_epi32(v, _mm512_castsi512_si256(c->mul[0]));
+        v = _mm256_add_epi32(v, _mm512_castsi512_si256(c->add[0]));
+        v = _mm256_srav_epi32(v, _mm512_castsi512_si256(c->shift[0]));
+        v = _mm256_max_epi32(v, _mm256_setzero_si256());
+        return _mm256_cvtepi32_epi8(_mm256_min_epi32(v, _mm512_castsi512_si256(c->top)));
+    }
+    __m256i count = _mm256_setzero_si256();
+    for (int k = 0; k < b->levels; k++)
+        count = _mm256_mask_add_epi32(
+            count, _mm256_cmpge_epi32_mask(v, load_8(b->threshold + k * (NB_LANES / 2))), count,
+            _mm256_set1_epi32(1));
+    return _mm256_cvtepi32_epi8(count);
+}
+
+static inline void emit_8(const NbConvBlock *b, const Constants *c, __m256i v, char *dst) {
+    if (c->emit == NB_EMIT_FLOAT) {
+        __m256 y = _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_loadu_ps(b->scale));
+        if (b->offset)
+            y = _mm256_add_ps(y, _mm256_loadu_ps(b->offset));
+        _mm256_mask_storeu_ps(dst, (__mmask8)live_lanes(b), y);
+        return;
+    }
+    if (c->emit == NB_EMIT_LEVELS && b->levels > SEARCH_LEVELS) {
+        int32_t sum[NB_LANES / 2];
+        _mm256_storeu_si256((__m256i *)(void *)sum, v);
+        nb_conv_emit_c(b, sum, dst);
+        return;
+    }
+    const __m128i bytes = codes_8(b, c, v);
+    if (b->live == NB_LANES / 2)
+        _mm_storel_epi64((__m128i *)(void *)dst, bytes);
+    else
+        _mm_mask_storeu_epi8(dst, live_lanes(b), bytes);
+}
+
+/* --- tiles ---------------------------------------------------------------------------------- */
+
+/* One tile of `rows` x `cols` pixels (constants where it is inlined); src is its first pixel. */
+#define DEFINE_TILE(NAME, VECTOR, LANES, LOAD, SPREAD, MAX)                                        \
+    static NB_INLINE void NAME(const NbConvBlock *b, const uint8_t *src, char *dst,                \
+                               const int rows, const int cols) {                                   \
+        VECTOR sum[MOST_TILE];                                                                     \
+        const ptrdiff_t col = b->src_col;                                                          \
+        const int8_t *weight = b->weight;                                                          \
+        const VECTOR start = LOAD(b->start);                                                       \
+        NB_UNROLL for (int i = 0; i < rows * cols; i++) sum[i] = start;                            \
+        for (int s = 0; s < b->segments; s++) {                                                    \
+            const uint8_t *p = src + b->segment[s];                                                \
+            const uint8_t *q = p + b->src_row;                                                     \
+            for (int k = b->steps; k > 0; k--, weight += 4 * LANES, p += 4, q += 4) {              \
+                VECTOR w = LOAD(weight);                                                           \
+                HOLD(w);                                                                           \
+                NB_UNROLL for (int i = 0; i < cols; i++) {                                         \
+                    const VECTOR u = SPREAD(four_bytes(p + i * col));                              \
+                    DOT(sum[i], u, w);                                                             \
+                }                                                                                  \
+                if (rows == 1)                                                                     \
+                    continue;                                                                      \
+                NB_UNROLL for (int i = 0; i < cols; i++) {                                         \
+                    const VECTOR u = SPREAD(four_bytes(q + i * col));                              \
+                    DOT(sum[cols + i], u, w);                                                      \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+        const Constants c = constants_##LANES(b);                                                  \
+        const ptrdiff_t dst_col = b->dst_col;                                                      \
+        if (rows == 1) {                                                                           \
+            NB_UNROLL for (int i = 0; i < cols; i++)                                               \
+                emit_##LANES(b, &c, sum[i], dst + i * dst_col);                                    \
+            return;                                                                                \
+        }                                                                                          \
+        NB_UNROLL for (int i = 0; i < cols; i += 2) emit_##LANES(                                  \
+            b, &c, MAX(MAX(sum[i], sum[i + 1]), MAX(sum[cols + i], sum[cols + i + 1])),            \
+            dst + i / 2 * dst_col);                                                                \
+    }
+
+DEFINE_TILE(tile_16, __m512i, 16, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_max_epi32)
+DEFINE_TILE(tile_8, __m256i, 8, load_8, _mm256_set1_epi32, _mm256_max_epi32)
+
+/* Cuts a row into tiles: 13 = 13, 26 = 13 + 13, 20 = 10 + 10, other widths what is left. */
+#define DEFINE_ROW(NAME, TILE)                                                                     \
+    static void NAME(const NbConvBlock *b, const uint8_t *src, char *dst) {                        \
+        for (int left = b->width; left > 0;) {                                                     \
+            int n = 1;                                                                             \
+            if (left >= 13 && left != 16 && left != 20) {                                          \
+                n = 13;                                                                            \
+                TILE(b, src, dst, 1, 13);                                                          \
+            } else if (left >= 10) {                                                               \
+                n = 10;                                                                            \
+                TILE(b, src, dst, 1, 10);                                                          \
+            } else if (left >= 8) {                                                                \
+                n = 8;                                                                             \
+                TILE(b, src, dst, 1, 8);                                                           \
+            } else if (left >= 4) {                                                                \
+                n = 4;                                                                             \
+                TILE(b, src, dst, 1, 4);                                                           \
+            } else {                                                                               \
+                TILE(b, src, dst, 1, 1);                                                           \
+            }                                                                                      \
+            left -= n;                                                                             \
+            src += n * b->src_col;                                                                 \
+            dst += n * b->dst_col;                                                                 \
+        }                                                                                          \
+    }
+
+/* The same for pooled rows; n counts pixels after pooling. */
+#define DEFINE_POOLED_ROW(NAME, TILE)                                                              \
+    static void NAME(const NbConvBlock *b, const uint8_t *src, char *dst) {                        \
+        for (int left = b->width; left > 0;) {                                                     \
+            int n = 1;                                                                             \
+            if (left == 5 || left >= 9) {                                                          \
+                n = 5;                                                                             \
+                TILE(b, src, dst, 2, 10);                                                          \
+            } else if (left >= 4) {                                                                \
+                n = 4;                                                                             \
+                TILE(b, src, dst, 2, 8);                                                           \
+            } else if (left == 3) {                                                                \
+                n = 3;                                                                             \
+                TILE(b, src, dst, 2, 6);                                                           \
+            } else {                                                                               \
+                TILE(b, src, dst, 2, 2);                                                           \
+            }                                                                                      \
+            left -= n;                                                                             \
+            src += 2 * n * b->src_col;                                                             \
+            dst += n * b->dst_col;                                                                 \
+        }                                                                                          \
+    }
+
+DEFINE_ROW(row_16, tile_16)
+DEFINE_ROW(row_8, tile_8)
+DEFINE_POOLED_ROW(pooled_row_16, tile_16)
+DEFINE_POOLED_ROW(pooled_row_8, tile_8)
+
+static void conv_rows(const NbConvBlock *b, int row, int end) {
+    const int span = b->pool ? 2 : 1;
+    for (int y = row; y < end; y++) {
+        const uint8_t *src = b->src + (ptrdiff_t)y * span * b->src_row;
+        char *dst = (char *)b->dst + y * b->dst_row;
+        if (b->lanes == NB_LANES)
+            (b->pool ? pooled_row_16 : row_16)(b, src, dst);
+        else
+            (b->pool ? pooled_row_8 : row_8)(b, src, dst);
+    }
+}
+
+const NbKernels nb_kernels_vnni = {
+    .isa = NB_ISA_AVX512VNNI, .format = NB_WEIGHT_K4, .conv_rows = conv_rows};
