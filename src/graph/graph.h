@@ -159,8 +159,8 @@ NB_FALLIBLE nb_graph_copy(const NbGraph *from, NbArena *arena, NbGraph *to, NbEr
 int nb_graph_readers(const NbGraph *g, NbNodeId id);
 
 /* Whether two coded values have the same scale and zero by construction: the same source, or two
- * QUANT nodes with equal specs that are constant or read the same value, or two THRESHOLD nodes (or
- * INPUTs) of equal scale. */
+ * QUANT nodes with equal specs that are constant, read the same value or frozen equal ones, or two
+ * THRESHOLD nodes (or INPUTs) of equal scale. */
 bool nb_graph_same_scale(const NbGraph *g, NbNodeId a, NbNodeId b);
 
 /* The range of the codes that a quantizer gives: spec.grid for NB_QUANT_INT, -1 .. 1 else. */

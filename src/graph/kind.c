@@ -45,7 +45,16 @@ static NbValueKind kind_of(const NbGraph *g, const NbNode *node) {
     return NB_VALUE_REAL;
 }
 
-static bool same_quantizer(const NbNode *a, const NbNode *b) {
+/* Two learned values: the same node, or both never trained and equal. */
+static bool same_value(const NbNode *a, const NbNode *b) {
+    if (a == b)
+        return true;
+    return a->attr.param.frozen && b->attr.param.frozen && a->param.data && b->param.data &&
+           nb_tensor_count(&a->param) == 1 && nb_tensor_count(&b->param) == 1 &&
+           nb_f32(&a->param)[0] == nb_f32(&b->param)[0];
+}
+
+static bool same_quantizer(const NbGraph *g, const NbNode *a, const NbNode *b) {
     const NbQuantSpec *p = &a->attr.quant;
     const NbQuantSpec *q = &b->attr.quant;
     if (p->scale_from != q->scale_from || p->kind != q->kind || p->restrict_to != q->restrict_to ||
@@ -56,7 +65,7 @@ static bool same_quantizer(const NbNode *a, const NbNode *b) {
     if (p->scale_from == NB_SCALE_CONST)
         return p->init == q->init;
     return p->scale_from == NB_SCALE_PARAMETER && a->n_in == 2 && b->n_in == 2 &&
-           a->in[1] == b->in[1];
+           same_value(&g->node[a->in[1]], &g->node[b->in[1]]);
 }
 
 bool nb_graph_same_scale(const NbGraph *g, NbNodeId a, NbNodeId b) {
@@ -71,7 +80,7 @@ bool nb_graph_same_scale(const NbGraph *g, NbNodeId a, NbNodeId b) {
     if (x->op != y->op)
         return false;
     if (x->op == NB_OP_QUANT)
-        return same_quantizer(x, y);
+        return same_quantizer(g, x, y);
     return x->op == NB_OP_THRESHOLD ? x->attr.threshold.scale == y->attr.threshold.scale
                                     : x->attr.input.scale == y->attr.input.scale;
 }

@@ -26,7 +26,9 @@ static void print_quant(const NbQuantSpec *spec, NbText *out) {
         nb_text_printf(out, " threshold %.9g", (double)spec->init);
     else
         nb_text_printf(out, "%s",
-                       spec->scale_from == NB_SCALE_PARAMETER ? " learned" : " statistic");
+                       spec->scale_from == NB_SCALE_PARAMETER ? " learned"
+                       : spec->scale_from == NB_SCALE_MEAN    ? " mean"
+                                                              : " max");
     nb_text_printf(out, "%s%s", restricts[spec->restrict_to],
                    spec->per_channel ? " per channel" : "");
 }

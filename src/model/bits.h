@@ -5,7 +5,9 @@
  *     8 | w4a4 | w4a8:first=w8a8:last=w8 | w4a4:model.4.*=w8a8 | none
  *
  * also a file with a YAML map of globs, and LPYOLO's list of four numbers [first weight, weight,
- * activation, last weight]. Later rules win. First and last layer are 8 bit unless said. */
+ * activation, last weight]. Later rules win. The weights of the first and the last layer are 8 bit
+ * unless said; the activations behind the first layer are like all others. What the first item does
+ * not say (w4, a4) is 8. A name is that of a convolution: model.4.conv. */
 #ifndef NB_MODEL_BITS_H
 #define NB_MODEL_BITS_H
 
@@ -30,6 +32,14 @@ typedef struct NbBits {
 
 /* `text` as above (not a file). The message names the column and what was expected. */
 NB_FALLIBLE nb_bits_parse(const char *text, NbArena *arena, NbBits *out, NbError *err);
+
+/* The same, or from a YAML file when one has this name: a map from "default", "first", "last" or a
+ * glob to bits (8, w4a8). Without "default": 8. */
+NB_FALLIBLE nb_bits_read(const char *text, NbArena *arena, NbBits *out, NbError *err);
+
+/* Bits of one convolution and of the activation behind it; both 0 when nothing is quantized. */
+void nb_bits_for(const NbBits *bits, const char *name, bool first, bool last, int *weight,
+                 int *activation);
 
 /* The short form that nb_bits_parse reads back. NULL: out of memory. */
 char *nb_bits_text(const NbBits *bits, NbArena *arena);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A detector: a graph, its head, its names; and where it comes from. A model owns its arena. */
+ * A detector: a graph, its head, its names; and where it comes from. A model owns its arena; the
+ * graph points to it, so a model is never copied or moved. */
 #ifndef NB_MODEL_MODEL_H
 #define NB_MODEL_MODEL_H
 
@@ -30,11 +31,12 @@ typedef struct NbModel {
     NbArena arena;
     NbGraph graph;
     NbHead head;
-    char **names; /* [head.nc] */
-    NbBits bits;
-    char *yaml;      /* text of the model file it was built from */
-    char *yaml_path; /* for messages */
-    bool compat;     /* built as quantized-yolov5 builds it */
+    char **names;        /* [head.nc] */
+    NbBits bits;         /* what was asked for, or what the file says */
+    bool bits_from_file; /* the modules' own arguments decided */
+    char *yaml;          /* text of the model file it was built from */
+    char *yaml_path;     /* for messages */
+    bool compat;         /* built as quantized-yolov5 builds it */
 } NbModel;
 
 typedef struct NbModelOptions {
@@ -53,14 +55,19 @@ NB_FALLIBLE nb_model_from_yaml(const char *path, const char *text, size_t size,
 NB_FALLIBLE nb_model_from_yaml_file(const char *path, const NbModelOptions *options, NbModel *out,
                                     NbError *err);
 
+/* Names of the classes become copies of these; NULL: "0", "1", ... */
+NB_FALLIBLE nb_model_set_names(NbModel *m, const char *const *names, int count, NbError *err);
+
 /* Start weights as PyTorch draws them (uniform +-1/sqrt(fan_in)), batch norm 1, 0, 0, 1, head
- * biases of the paper where the head has biases, quantizer values from their specs. */
+ * biases of the paper where the head has biases, quantizer values from their specs. The same seed
+ * draws the same weights with and without quantizers. compat: running variances of 0.9 and clips
+ * rounded through float16, as the peer starts. */
 NB_FALLIBLE nb_model_init(NbModel *m, uint64_t seed, NbError *err);
 
 void nb_model_release(NbModel *m);
 
-/* Parameters (trained ones and, like PyTorch, none of the state) and multiply-adds for one picture
- * of height x width. */
+/* Parameters (of weights, norms and quantizers; like PyTorch, none of the state) and multiply-adds
+ * for one picture of height x width. */
 NB_FALLIBLE nb_model_cost(const NbModel *m, int height, int width, int64_t *params, int64_t *macs,
                           NbError *err);
 

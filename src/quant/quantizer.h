@@ -26,6 +26,7 @@ typedef enum NbQuantKind {
 typedef enum NbScaleFrom {
     NB_SCALE_CONST,     /* spec.init */
     NB_SCALE_STATS,     /* max |x| of each channel, computed anew from x in every forward */
+    NB_SCALE_MEAN,      /* mean |x| of each channel, computed anew from x in every forward */
     NB_SCALE_PARAMETER, /* a learned value per channel, stored in the restricted domain */
 } NbScaleFrom;
 
@@ -57,8 +58,9 @@ typedef struct NbQuantSpec {
 float nb_quant_int_threshold(const NbQuantSpec *spec);
 
 /* scale[channels], each >= FLT_MIN, or NaN or infinite when value or x is. x [channels][n] is read
- * for NB_SCALE_STATS only (NaN elements are passed over), value [channels] for NB_SCALE_PARAMETER
- * only (either may be NULL otherwise). A learned value below 0 counts by its size. Cannot fail. */
+ * for NB_SCALE_STATS (NaN elements are passed over) and NB_SCALE_MEAN only, value [channels] for
+ * NB_SCALE_PARAMETER only (either may be NULL otherwise). A learned value below 0 counts by its
+ * size. Cannot fail. */
 void nb_quant_scale(const NbQuantSpec *spec, const float *x, size_t channels, size_t n,
                     const float *value, float *scale);
 
@@ -71,7 +73,8 @@ void nb_quant_codes(const NbQuantSpec *spec, const float *x, size_t channels, si
 void nb_quant_values(const float *q, size_t channels, size_t n, const float *scale,
                      const float *zero, float *y);
 
-/* x = clamp(x, -scale, scale), as binary nets do to their float weights after each step; NaN stays. */
+/* x = clamp(x, -scale, scale), as binary nets do to their float weights after each step; NaN stays.
+ */
 void nb_quant_clip(float *x, size_t n, float scale);
 
 /* What a learned value starts with so that its threshold is `threshold` (> 0). */
@@ -90,7 +93,8 @@ float nb_quant_bound(float x, float bound);
 /* From g = d loss / d y: dx [channels][n] is WRITTEN (may be g itself, NULL: not wanted), and
  * d_value [channels] gets ADDED to (PARAMETER only, may be NULL). With NB_SCALE_STATS the gradient
  * of the scale goes to the element that holds the maximum (ties: per channel the first, per tensor
- * shared). Sums are in double, in an order that depends on n only. */
+ * shared), with NB_SCALE_MEAN sign(x) / n of it to each. Sums are in double, in an order that
+ * depends on n only. */
 void nb_quant_backward(const NbQuantSpec *spec, const float *x, size_t channels, size_t n,
                        const float *value, const float *g, float *dx, float *d_value);
 

@@ -21,9 +21,7 @@ typedef struct Sums {
     double zero[LANES];
 } Sums;
 
-static double total(const double lane[LANES]) {
-    return (lane[0] + lane[1]) + (lane[2] + lane[3]);
-}
+static double total(const double lane[LANES]) { return (lane[0] + lane[1]) + (lane[2] + lane[3]); }
 
 static void add_to(double lane[LANES], const float *term, size_t n) {
     for (size_t i = 0; i < n; i++)
@@ -105,12 +103,9 @@ static NbQuantGrad ternary_row(const NbQuantSpec *spec, const float *x, size_t n
 NbQuantGrad nb_quant_backward_row(const NbQuantSpec *spec, const float *x, size_t n, float scale,
                                   float zero, const float *g, float *dx) {
     switch (spec->kind) {
-    case NB_QUANT_INT:
-        return int_row(spec, x, n, scale, zero, g, dx);
-    case NB_QUANT_BINARY:
-        return binary_row(spec->ste_clamp, x, n, scale, g, dx);
-    case NB_QUANT_TERNARY:
-        return ternary_row(spec, x, n, scale, g, dx);
+    case NB_QUANT_INT: return int_row(spec, x, n, scale, zero, g, dx);
+    case NB_QUANT_BINARY: return binary_row(spec->ste_clamp, x, n, scale, g, dx);
+    case NB_QUANT_TERNARY: return ternary_row(spec, x, n, scale, g, dx);
     }
     return (NbQuantGrad){0};
 }
@@ -153,6 +148,20 @@ static void statistic_backward(const NbQuantSpec *spec, const float *x, size_t n
             dx[i] = (float)((double)dx[i] + (x[i] > 0.0F ? share : -share));
 }
 
+/* Every element has its part in the mean of the sizes. */
+static void mean_backward(const NbQuantSpec *spec, const float *x, size_t n, double d_threshold,
+                          float scale, float *dx) {
+    double share = d_threshold / (double)n;
+    if (spec->restrict_to != NB_RESTRICT_FP) {
+        const double stat = (double)scale * (double)nb_quant_int_threshold(spec);
+        const float value = nb_quant_value_of(spec, (float)stat);
+        share *= nb_quant_threshold_slope(spec, value) / (0.69314718055994530942 * stat);
+    }
+    for (size_t i = 0; i < n; i++)
+        if (x[i] != 0.0F)
+            dx[i] = (float)((double)dx[i] + (x[i] > 0.0F ? share : -share));
+}
+
 static double learning_factor(const NbQuantSpec *spec, size_t n) {
     if (!spec->lsq_gradient)
         return 1.0;
@@ -174,6 +183,8 @@ void nb_quant_backward(const NbQuantSpec *spec, const float *x, size_t channels,
         const double d_threshold = grad.scale / divisor;
         if (spec->scale_from == NB_SCALE_STATS && dx_row)
             statistic_backward(spec, row, n, d_threshold, dx_row);
+        if (spec->scale_from == NB_SCALE_MEAN && dx_row)
+            mean_backward(spec, row, n, d_threshold, scale, dx_row);
         if (spec->scale_from == NB_SCALE_PARAMETER && d_value)
             d_value[c] += (float)(d_threshold * nb_quant_threshold_slope(spec, *v) *
                                   learning_factor(spec, n));

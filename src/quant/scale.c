@@ -39,12 +39,9 @@ float nb_quant_value_of(const NbQuantSpec *spec, float threshold) {
 
 static float restricted(const NbQuantSpec *spec, float value) {
     switch (spec->restrict_to) {
-    case NB_RESTRICT_FP:
-        return value;
-    case NB_RESTRICT_LOG_FP:
-        return exp2_once(value);
-    case NB_RESTRICT_POT:
-        return exp2_once(ceilf(value));
+    case NB_RESTRICT_FP: return value;
+    case NB_RESTRICT_LOG_FP: return exp2_once(value);
+    case NB_RESTRICT_POT: return exp2_once(ceilf(value));
     }
     assert(!"restriction");
     return value;
@@ -69,16 +66,25 @@ static float largest(const float *x, size_t n) {
     return top;
 }
 
+/* Sum in double, in index order. */
+static float mean_size(const float *x, size_t n) {
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)fabsf(x[i]);
+    return n ? (float)(sum / (double)n) : 0.0F;
+}
+
 static float threshold(const NbQuantSpec *spec, const float *row, size_t n, const float *value) {
     switch (spec->scale_from) {
-    case NB_SCALE_CONST:
-        return nb_quant_threshold_of(spec, nb_quant_value_of(spec, spec->init));
-    case NB_SCALE_STATS: {
-        const float stat = nb_quant_bound(largest(row, n), spec->scale_min);
+    case NB_SCALE_CONST: return nb_quant_threshold_of(spec, nb_quant_value_of(spec, spec->init));
+    case NB_SCALE_STATS:
+    case NB_SCALE_MEAN: {
+        const bool mean = spec->scale_from == NB_SCALE_MEAN;
+        const float measured = mean ? mean_size(row, n) : largest(row, n);
+        const float stat = nb_quant_bound(measured, spec->scale_min);
         return nb_quant_threshold_of(spec, nb_quant_value_of(spec, stat));
     }
-    case NB_SCALE_PARAMETER:
-        return nb_quant_threshold_of(spec, *value);
+    case NB_SCALE_PARAMETER: return nb_quant_threshold_of(spec, *value);
     }
     assert(!"source of the scale");
     return 1.0F;
@@ -86,7 +92,7 @@ static float threshold(const NbQuantSpec *spec, const float *row, size_t n, cons
 
 void nb_quant_scale(const NbQuantSpec *spec, const float *x, size_t channels, size_t n,
                     const float *value, float *scale) {
-    const bool reads_x = spec->scale_from == NB_SCALE_STATS;
+    const bool reads_x = spec->scale_from == NB_SCALE_STATS || spec->scale_from == NB_SCALE_MEAN;
     const bool reads_value = spec->scale_from == NB_SCALE_PARAMETER;
     assert((x || !reads_x) && (value || !reads_value));
     const float divisor = nb_quant_int_threshold(spec);

@@ -1,0 +1,20 @@
+# cmake -D OUT=zoo_data.c -D "FILES=a.yaml;b.yaml" -P embed.cmake: the files as C arrays.
+set(data "/* Generated from models/ by src/model/embed.cmake. */\n#include \"model/zoo.h\"\n\n")
+set(table "")
+set(count 0)
+list(SORT FILES)
+foreach(file ${FILES})
+  get_filename_component(name ${file} NAME)
+  file(READ ${file} hex HEX)
+  string(LENGTH "${hex}" size)
+  math(EXPR size "${size} / 2")
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+  string(REGEX REPLACE "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)"
+         "\\1\n    " bytes "${bytes}")
+  string(APPEND data "static const char file_${count}[] = {\n    ${bytes}0x00};\n\n")
+  string(APPEND table "    {\"${name}\", file_${count}, ${size}},\n")
+  math(EXPR count "${count} + 1")
+endforeach()
+string(APPEND data "static const NbZooFile files[] = {\n${table}};\n\n"
+  "const NbZooFile *nb_zoo(int *count) {\n    *count = ${count};\n    return files;\n}\n")
+file(WRITE ${OUT} "${data}")

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The model files of models/, built into the library. */
+#ifndef NB_MODEL_ZOO_H
+#define NB_MODEL_ZOO_H
+
+#include <stddef.h>
+
+typedef struct NbZooFile {
+    const char *name; /* "lpyolo.yaml" */
+    const char *text;
+    size_t size;
+} NbZooFile;
+
+/* Sorted by name. */
+const NbZooFile *nb_zoo(int *count);
+
+/* The file of this name, with or without ".yaml"; NULL when there is none. */
+const NbZooFile *nb_zoo_find(const char *name);
+
+#endif
