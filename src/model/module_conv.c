@@ -5,30 +5,43 @@
 
 #include "base/text.h"
 
-#include <stdio.h>
 #include <string.h>
+
+/* nn.LeakyReLU() and nn.LeakyReLU(number). */
+static bool leaky_slope(const char *text, float *slope) {
+    static const char start[] = "nn.LeakyReLU(";
+    char number[32];
+    double value = 0.01;
+    const size_t n = strlen(text);
+    const size_t head = sizeof start - 1;
+    if (strncmp(text, start, head) != 0 || n <= head || text[n - 1] != ')' ||
+        n - head > sizeof number)
+        return false;
+    memcpy(number, text + head, n - head - 1);
+    number[n - head - 1] = '\0';
+    if (*number && !nb_parse_double(number, &value))
+        return false;
+    *slope = (float)value;
+    return true;
+}
 
 static NB_FALLIBLE act_of_text(const NbBuild *b, const NbCall *call, const char *text, NbAct *out,
                                NbError *err) {
     static const struct {
         const char *text;
         NbAct act;
-    } known[] = {{"nn.SiLU()", {NB_ACT_SILU, 0.0F}},         {"nn.ReLU()", {NB_ACT_RELU, 0.0F}},
-                 {"nn.Sigmoid()", {NB_ACT_SIGMOID, 0.0F}},   {"nn.Identity()", {NB_ACT_NONE, 0.0F}},
-                 {"nn.Hardtanh()", {NB_ACT_HARDTANH, 0.0F}}, {"nn.LeakyReLU(", {0, 0.0F}}};
-    const size_t fixed = sizeof known / sizeof *known - 1;
-    for (size_t i = 0; i < fixed; i++)
+    } known[] = {{"nn.SiLU()", {NB_ACT_SILU, 0.0F}},
+                 {"nn.ReLU()", {NB_ACT_RELU, 0.0F}},
+                 {"nn.Sigmoid()", {NB_ACT_SIGMOID, 0.0F}},
+                 {"nn.Identity()", {NB_ACT_NONE, 0.0F}},
+                 {"nn.Hardtanh()", {NB_ACT_HARDTANH, 0.0F}}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(text, known[i].text) == 0) {
             *out = known[i].act;
             return NB_OK;
         }
-    char slope[32] = "";
-    char end = 0;
-    double value = 0.01;
-    if (strcmp(text, "nn.LeakyReLU()") == 0 ||
-        (sscanf(text, "nn.LeakyReLU(%31[0-9.e-]%c", slope, &end) == 2 && end == ')' &&
-         nb_parse_double(slope, &value))) {
-        *out = (NbAct){NB_ACT_LEAKY_RELU, (float)value};
+    if (leaky_slope(text, &out->slope)) {
+        out->kind = NB_ACT_LEAKY_RELU;
         return NB_OK;
     }
     return nb_call_fail(NB_ERR_UNSUPPORTED, err, b, call,
