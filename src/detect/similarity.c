@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-static const float EPS = 1e-7F;
+static const float epsilon = 1e-7F;
 
 /* One axis of both boxes: the edges, what they share and what encloses them. */
 typedef struct Axis {
@@ -50,7 +50,7 @@ static void hull_backward(const Axis *a, float d, AxisGrad *g) {
 /* Returns the penalty of GIoU: the part of the enclosing box that the union leaves empty. */
 static float giou_penalty(const Axis *x, const Axis *y, float all, float *d_union, AxisGrad *gx,
                           AxisGrad *gy) {
-    const float area = x->hull * y->hull + EPS;
+    const float area = x->hull * y->hull + epsilon;
     const float d_area = -(all / (area * area)); /* of -penalty = all / area - 1 */
     *d_union += 1.0F / area;
     hull_backward(x, d_area * y->hull, gx);
@@ -60,7 +60,7 @@ static float giou_penalty(const Axis *x, const Axis *y, float all, float *d_unio
 
 /* Returns the penalty of DIoU: squared distance of the centres over the squared diagonal. */
 static float diou_penalty(const Axis *x, const Axis *y, AxisGrad *gx, AxisGrad *gy) {
-    const float diagonal = x->hull * x->hull + y->hull * y->hull + EPS;
+    const float diagonal = x->hull * x->hull + y->hull * y->hull + epsilon;
     const float dx = x->lo2 + x->hi2 - x->lo1 - x->hi1;
     const float dy = y->lo2 + y->hi2 - y->lo1 - y->hi1;
     const float distance = (dx * dx + dy * dy) / 4.0F;
@@ -81,7 +81,7 @@ static float aspect_penalty(const Axis *x, const Axis *y, float iou, AxisGrad *g
     const float ratio = x->size1 / y->size1;
     const float difference = atanf(x->size2 / y->size2) - atanf(ratio);
     const float v = scale * (difference * difference);
-    const float alpha = v / (v - iou + (1.0F + EPS));
+    const float alpha = v / (v - iou + (1.0F + epsilon));
     const float d_ratio = alpha * scale * 2.0F * difference / (1.0F + ratio * ratio);
     gx->size += d_ratio / y->size1;
     gy->size -= d_ratio * ratio / y->size1;
@@ -91,9 +91,9 @@ static float aspect_penalty(const Axis *x, const Axis *y, float iou, AxisGrad *g
 float nb_box_similarity(NbSimilarity kind, const float box1[4], const float box2[4],
                         float grad1[4]) {
     const Axis x = axis(box1[0], box1[2], box2[0], box2[2], 0.0F);
-    const Axis y = axis(box1[1], box1[3], box2[1], box2[3], EPS);
+    const Axis y = axis(box1[1], box1[3], box2[1], box2[3], epsilon);
     const float inter = x.inter * y.inter;
-    const float all = x.size1 * y.size1 + x.size2 * y.size2 - inter + EPS;
+    const float all = x.size1 * y.size1 + x.size2 * y.size2 - inter + epsilon;
     const float iou = inter / all;
     AxisGrad gx = {0};
     AxisGrad gy = {0};

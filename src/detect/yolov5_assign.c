@@ -10,7 +10,7 @@
 enum { CELLS = 5 }; /* own, left, up, right, down */
 
 /* Where the cell of each kind lies: the position minus this, truncated. */
-static const float OFFSET[CELLS][2] = {
+static const float offset[CELLS][2] = {
     {0.0F, 0.0F}, {0.5F, 0.0F}, {0.0F, 0.5F}, {-0.5F, 0.0F}, {0.0F, -0.5F}};
 
 /* True when x is in the first half of its cell and there is a cell before it. */
@@ -32,8 +32,8 @@ static int to_cell(float position, int n) {
 }
 
 static NbMatch match(const NbTarget *t, int anchor, const float box[4], int kind, int ny, int nx) {
-    const int column = to_cell(box[0] - OFFSET[kind][0], nx);
-    const int row = to_cell(box[1] - OFFSET[kind][1], ny);
+    const int column = to_cell(box[0] - offset[kind][0], nx);
+    const int row = to_cell(box[1] - offset[kind][1], ny);
     return (NbMatch){.image = t->image,
                      .anchor = anchor,
                      .row = row,
@@ -48,13 +48,14 @@ static void in_cells(const NbTarget *t, int ny, int nx, float box[4]) {
         box[i] = t->xywh[i] * (float)(i % 2 ? ny : nx);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): as nb_yolov5_loss, whose arguments it takes */
 NbStatus nb_yolov5_assign(const NbYolov5Loss *loss, int level, int ny, int nx,
                           const NbTarget *target, size_t n_targets, NbArena *arena, NbMatch **out,
                           size_t *count, NbError *err) {
     *out = NULL;
     *count = 0;
     size_t most;
-    if (!nb_mul_size(n_targets, (size_t)(CELLS * loss->anchors), &most))
+    if (!nb_mul_size(n_targets, (size_t)CELLS * (size_t)loss->anchors, &most))
         return nb_fail_memory(err, "matches");
     for (size_t i = 0; i < n_targets; i++)
         for (int k = 0; k < 4; k++)

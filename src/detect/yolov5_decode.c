@@ -97,7 +97,7 @@ NbStatus nb_yolov5_candidates(const NbYolov5Head *head, const NbHeadLevel *level
     size_t n = 0;
     for (int i = 0; i < head->levels; i++)
         n += level_rows(head, i, &level[i], b, conf, NULL);
-    const size_t length = (size_t)(CLS + head->nc);
+    const size_t length = (size_t)CLS + (size_t)head->nc;
     size_t values;
     *rows = NULL;
     *count = 0;

@@ -26,24 +26,24 @@ static ptrdiff_t place(const NbHeadLevel *head, const NbMatch *m) {
 
 static float sigmoid(float x) { return 1.0F / (1.0F + expf(-x)); }
 
+/* One row of cells, walked so that what lies together in memory is cleared together. */
+static void clear_row(const NbHeadLevel *head, float *row, int channels) {
+    const bool by_cell = head->sc < head->sx;
+    const int outer = by_cell ? head->nx : channels;
+    const int inner = by_cell ? channels : head->nx;
+    const ptrdiff_t step_outer = by_cell ? head->sx : head->sc;
+    const ptrdiff_t step_inner = by_cell ? head->sc : head->sx;
+    for (int o = 0; o < outer; o++)
+        for (int i = 0; i < inner; i++)
+            row[o * step_outer + i * step_inner] = 0.0F;
+}
+
 /* Every channel but objectness, which is written anyway. */
 static void clear_grad(const NbHeadLevel *head, int batch, int anchors, int channels) {
     for (int b = 0; b < batch; b++)
-        for (int a = 0; a < anchors; a++) {
-            float *const plane = head->grad + b * head->sb + a * head->sa;
-            /* walk so that what lies together in memory is cleared together */
-            const bool by_cell = head->sc < head->sx;
-            const int outer = by_cell ? head->nx : channels;
-            const int inner = by_cell ? channels : head->nx;
-            const ptrdiff_t step_outer = by_cell ? head->sx : head->sc;
-            const ptrdiff_t step_inner = by_cell ? head->sc : head->sx;
+        for (int a = 0; a < anchors; a++)
             for (int y = 0; y < head->ny; y++)
-                for (int o = 0; o < outer; o++) {
-                    float *const at = plane + y * head->sy + o * step_outer;
-                    for (int i = 0; i < inner; i++)
-                        at[i * step_inner] = 0.0F;
-                }
-        }
+                clear_row(head, head->grad + b * head->sb + a * head->sa + y * head->sy, channels);
 }
 
 /* Box term of one match: returns CIoU and adds scale * d(1 - CIoU) to the gradient. */
@@ -132,35 +132,36 @@ static double obj_loss(const Level *l, double balance) {
     return sum / cells;
 }
 
-/* Adds the unweighted terms of one level to sums; balance of the level may change. */
-static NB_FALLIBLE level_loss(NbYolov5Loss *loss, int level, const NbHeadLevel *head, int batch,
-                              const NbTarget *target, size_t n_targets, NbArena *scratch,
-                              double sums[3], NbError *err) {
-    Level l = {.loss = loss, .head = head, .index = level, .batch = batch};
+/* Matches the targets and takes room for the objectness targets, all 0. */
+static NB_FALLIBLE match_level(Level *l, const NbTarget *target, size_t n_targets, NbArena *scratch,
+                               NbError *err) {
     NbMatch *matches = NULL;
-    NB_TRY_IN(nb_yolov5_assign(loss, level, head->ny, head->nx, target, n_targets, scratch,
-                               &matches, &l.n_matches, err),
-              err, "level %d", level);
-    l.match = matches;
+    NB_TRY_IN(nb_yolov5_assign(l->loss, l->index, l->head->ny, l->head->nx, target, n_targets,
+                               scratch, &matches, &l->n_matches, err),
+              err, "level %d", l->index);
+    l->match = matches;
     size_t cells;
-    if (!nb_mul_size((size_t)batch * (size_t)loss->anchors, (size_t)head->ny * (size_t)head->nx,
-                     &cells))
+    if (!nb_mul_size((size_t)l->batch * (size_t)l->loss->anchors,
+                     (size_t)l->head->ny * (size_t)l->head->nx, &cells))
         return nb_fail_memory(err, "objectness targets");
-    l.obj_target = NB_NEW(scratch, float, cells);
-    if (!l.obj_target)
-        return nb_fail_memory(err, "objectness targets");
-    if (head->grad)
-        clear_grad(head, batch, loss->anchors, CLS + loss->nc);
-    if (l.n_matches) {
-        sums[0] += box_loss(&l);
+    l->obj_target = NB_NEW(scratch, float, cells);
+    return l->obj_target ? NB_OK : nb_fail_memory(err, "objectness targets");
+}
+
+/* Adds the unweighted terms of a matched level to sums; its balance may change. */
+static void level_loss(const Level *l, double *balance, double sums[3]) {
+    const NbYolov5Loss *const loss = l->loss;
+    if (l->head->grad)
+        clear_grad(l->head, l->batch, loss->anchors, CLS + loss->nc);
+    if (l->n_matches) {
+        sums[0] += box_loss(l);
         if (loss->nc > 1)
-            sums[2] += class_loss(&l);
+            sums[2] += class_loss(l);
     }
-    const double obj = obj_loss(&l, loss->balance[level]);
-    sums[1] += obj * loss->balance[level];
+    const double obj = obj_loss(l, *balance);
+    sums[1] += obj * *balance;
     if (loss->autobalance)
-        loss->balance[level] = loss->balance[level] * 0.9999 + 0.0001 / obj;
-    return NB_OK;
+        *balance = *balance * 0.9999 + 0.0001 / obj;
 }
 
 static NB_FALLIBLE check(const NbYolov5Loss *loss, int batch, const NbTarget *target,
@@ -183,6 +184,7 @@ static NB_FALLIBLE check(const NbYolov5Loss *loss, int batch, const NbTarget *ta
     return NB_OK;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): one call with all that a step has at hand */
 NbStatus nb_yolov5_loss(NbYolov5Loss *loss, const NbHeadLevel *level, int batch,
                         const NbTarget *target, size_t n_targets, NbArena *scratch, double items[3],
                         double *total, NbError *err) {
@@ -190,7 +192,9 @@ NbStatus nb_yolov5_loss(NbYolov5Loss *loss, const NbHeadLevel *level, int batch,
     double sums[3] = {0.0, 0.0, 0.0};
     for (int i = 0; i < loss->levels; i++) {
         const NbArenaMark mark = nb_arena_mark(scratch);
-        NB_TRY(level_loss(loss, i, &level[i], batch, target, n_targets, scratch, sums, err));
+        Level l = {.loss = loss, .head = &level[i], .index = i, .batch = batch};
+        NB_TRY(match_level(&l, target, n_targets, scratch, err));
+        level_loss(&l, &loss->balance[i], sums);
         nb_arena_rewind(scratch, mark);
     }
     if (loss->autobalance) {

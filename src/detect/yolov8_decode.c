@@ -28,9 +28,10 @@ static void decode_cell(const NbDflLevel *l, int reg_max, int nc, bool xyxy, int
                         float *out) {
     const float *const raw = l->raw + y * l->sy + x * l->sx;
     const float centre[2] = {(float)x + 0.5F, (float)y + 0.5F};
+    const ptrdiff_t side = reg_max * l->sc; /* from one side of the box to the next */
     for (int i = 0; i < 2; i++) {
-        const float lo = centre[i] - distance(raw + i * reg_max * l->sc, l->sc, reg_max);
-        const float hi = centre[i] + distance(raw + (2 + i) * reg_max * l->sc, l->sc, reg_max);
+        const float lo = centre[i] - distance(raw + i * side, l->sc, reg_max);
+        const float hi = centre[i] + distance(raw + (2 + i) * side, l->sc, reg_max);
         out[i] = (xyxy ? lo : (lo + hi) / 2.0F) * l->stride;
         out[2 + i] = (xyxy ? hi : hi - lo) * l->stride;
     }
@@ -77,7 +78,7 @@ NbStatus nb_yolov10_top(const float *rows, size_t n, int nc, int max_det, NbAren
     if (nc < 1 || max_det < 1)
         return nb_fail(NB_ERR_ARGUMENT, err, "%d classes, max_det %d: both must be at least 1", nc,
                        max_det);
-    const size_t length = (size_t)(4 + nc);
+    const size_t length = 4 + (size_t)nc;
     const size_t most = (size_t)max_det;
     const size_t few = n < most ? n : most;
     const size_t pairs = few * (size_t)nc;

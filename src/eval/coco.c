@@ -16,7 +16,8 @@ const char *const nb_coco_score_names[12] = {"AP",  "AP50", "AP75",  "APs", "APm
                                              "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"};
 
 /* Bounds of the areas all, small, medium, large; both count as inside. */
-static const double AREA[AREAS][2] = {{0.0, 1e10}, {0.0, 1024.0}, {1024.0, 9216.0}, {9216.0, 1e10}};
+static const double area_bounds[AREAS][2] = {
+    {0.0, 1e10}, {0.0, 1024.0}, {1024.0, 9216.0}, {9216.0, 1e10}};
 
 /* Which area and how many detections per picture are counted together. */
 typedef struct Setting {
@@ -25,7 +26,7 @@ typedef struct Setting {
 } Setting;
 
 enum { SETTINGS = 6, ALL_1 = 0, ALL_10, ALL_100, SMALL, MEDIUM, LARGE };
-static const Setting SETTING[SETTINGS] = {{0, 1}, {0, 10}, {0, 100}, {1, 100}, {2, 100}, {3, 100}};
+static const Setting settings[SETTINGS] = {{0, 1}, {0, 10}, {0, 100}, {1, 100}, {2, 100}, {3, 100}};
 
 /* A truth or detection that counts, with the places of its picture and category. */
 typedef struct Item {
@@ -223,7 +224,7 @@ static void match_threshold(const Scorer *s, const Pairing *p, int area, int t, 
 }
 
 static bool inside(double area, int which) {
-    return area >= AREA[which][0] && area <= AREA[which][1];
+    return area >= area_bounds[which][0] && area <= area_bounds[which][1];
 }
 
 /* Puts the truth that counts in this area first, both parts in their order. */
@@ -370,12 +371,12 @@ static NB_FALLIBLE score_category(Scorer *s, Slice truth, Slice detection, NbErr
     NB_TRY(match_category(s, truth, detection, verdict, &n, counted, err));
     qsort(verdict, n, sizeof *verdict, by_score);
     for (int k = 0; k < SETTINGS; k++) {
-        const int64_t there = counted[SETTING[k].area];
+        const int64_t there = counted[settings[k].area];
         if (there == 0)
             continue; /* nothing to find: not part of any mean */
         s->sum[k].categories++;
         for (int t = 0; t < IOUS; t++)
-            count_threshold(s, &SETTING[k], t, there, verdict, n, curve, &s->sum[k]);
+            count_threshold(s, &settings[k], t, there, verdict, n, curve, &s->sum[k]);
     }
     nb_arena_rewind(s->arena, mark);
     return NB_OK;
@@ -429,6 +430,7 @@ static NB_FALLIBLE score(const Ids *images, const Ids *categories, Scorer *s, si
     return NB_OK;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): four plain lists, each with its length */
 NbStatus nb_coco_score(const int64_t *images, size_t n_images, const int64_t *categories,
                        size_t n_categories, const NbCocoTruth *truth, size_t n_truth,
                        const NbCocoDetection *detection, size_t n_detections, NbArena *arena,

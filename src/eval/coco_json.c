@@ -325,7 +325,7 @@ typedef struct Results {
 } Results;
 
 static NB_FALLIBLE grow(Results *r, NbArena *arena, NbError *err) {
-    if (r->n < r->room)
+    if (r->list && r->n < r->room)
         return NB_OK;
     const size_t room = r->room ? 2 * r->room : 256;
     NbCocoDetection *const list = NB_NEW(arena, NbCocoDetection, room);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "eval/confusion.h"
 
-static const float CONF = 0.25F;
-static const float IOU = 0.45F;
+static const float conf_above = 0.25F;
+static const float iou_above = 0.45F;
 
 /* The best detection of a label so far. */
 typedef struct Best {
@@ -15,7 +15,7 @@ static float best_label(const NbYoloImage *image, const NbDetection *d, size_t *
     float best = 0.0F;
     for (size_t i = 0; i < image->n_labels; i++) {
         const float iou = nb_box_iou(image->label[i].xyxy, d->xyxy);
-        if (iou > IOU && iou >= best) {
+        if (iou > iou_above && iou >= best) {
             best = iou;
             *label = i;
         }
@@ -40,7 +40,7 @@ NbStatus nb_confusion_add(const NbYoloImage *image, int nc, NbArena *scratch, in
         return nb_fail_memory(err, "confusion matrix");
     for (size_t i = 0; i < image->n_detections; i++) {
         size_t label = 0;
-        if (!(image->detection[i].conf > CONF))
+        if (!(image->detection[i].conf > conf_above))
             continue;
         const float iou = best_label(image, &image->detection[i], &label);
         if (iou > 0.0F && better(image, iou, i, &best[label]))
@@ -56,7 +56,7 @@ NbStatus nb_confusion_add(const NbYoloImage *image, int nc, NbArena *scratch, in
         }
     }
     for (size_t i = 0; i < image->n_detections; i++)
-        if (image->detection[i].conf > CONF && !matched[i])
+        if (image->detection[i].conf > conf_above && !matched[i])
             matrix[(size_t)image->detection[i].cls * side + (size_t)nc]++;
     nb_arena_rewind(scratch, mark);
     return NB_OK;
