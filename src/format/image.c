@@ -49,7 +49,7 @@ static NB_FALLIBLE stored_info(NbBytes bytes, Kind *kind, NbImageInfo *out, NbEr
 }
 
 NbStatus nb_image_info(const char *path, NbBytes bytes, NbImageInfo *out, NbError *err) {
-    Kind kind;
+    Kind kind = KIND_OTHER;
     NB_TRY_IN(stored_info(bytes, &kind, out, err), err, "%s", path);
     if (out->orientation >= 5) {
         const int width = out->width;
@@ -102,7 +102,7 @@ static NB_FALLIBLE decode_stored(Kind kind, NbBytes bytes, const NbImageInfo *in
 }
 
 static NB_FALLIBLE decode_all(NbBytes bytes, NbArena *arena, NbImage *out, NbError *err) {
-    Kind kind;
+    Kind kind = KIND_OTHER;
     NbImageInfo info;
     *out = (NbImage){0};
     NB_TRY(stored_info(bytes, &kind, &info, err));

@@ -233,8 +233,8 @@ static void to_c_order(const unsigned char *from, const NbShape *shape, size_t s
 }
 
 static NB_FALLIBLE read_all(NbBytes bytes, NbArena *arena, NbTensor *out, NbError *err) {
-    Cursor dictionary;
-    NbBytes data;
+    Cursor dictionary = {0};
+    NbBytes data = {0};
     NB_TRY(split(bytes, &dictionary, &data, err));
     Header h = {0};
     NB_TRY(read_header(dictionary, &h, err));

@@ -9,7 +9,7 @@
 #include <string.h>
 
 static void run(const unsigned char *data, size_t size) {
-    unsigned char *const copy = malloc(size > 0 ? size : 1);
+    unsigned char *const copy = calloc(1, size > 0 ? size : 1);
     NB_FUZZ_ASSERT(copy);
     if (size > 0)
         memcpy(copy, data, size);
