@@ -203,6 +203,32 @@ static void what_is_written_can_be_read(void **state) {
     nb_arena_release(&arena);
 }
 
+static void wide_elements_come_first(void **state) {
+    (void)state;
+    static uint8_t one[3] = {1, 2, 3};
+    static uint16_t two[1] = {4};
+    static double eight[1] = {5};
+    NbNamedTensor tensor[3] = {{"a", {NB_U8, {1, {3}}, one}},
+                               {"b", {NB_U16, {1, {1}}, two}},
+                               {"c", {NB_F64, {1, {1}}, eight}}};
+    const NbSafetensors st = {.tensor = tensor, .n_tensors = 3};
+    NbArena arena = {0};
+    NbError err = {0};
+    NbBytes bytes = {0};
+    NbSafetensors back = {0};
+    const char *const path = nb_scratch("c.safetensors");
+    assert_int_equal(nb_safetensors_write(path, &st, &err), NB_OK);
+    assert_int_equal(nb_file_read(path, 0, &arena, &bytes, &err), NB_OK);
+    assert_int_equal(nb_safetensors_read(path, bytes, &arena, &back, &err), NB_OK);
+    (void)unlink(path);
+    assert_string_equal(back.tensor[0].name, "c");
+    assert_string_equal(back.tensor[1].name, "b");
+    assert_string_equal(back.tensor[2].name, "a");
+    assert_ptr_equal(back.tensor[0].tensor.data, bytes.data + bytes.size - 13);
+    assert_ptr_equal(back.tensor[1].tensor.data, bytes.data + bytes.size - 5);
+    nb_arena_release(&arena);
+}
+
 static void writing_says_why_not(void **state) {
     (void)state;
     static float data[2];
@@ -275,7 +301,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_come_in_file_order), cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(broken_lengths_are_named),   cmocka_unit_test(what_is_written_can_be_read),
-        cmocka_unit_test(writing_says_why_not),       cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(wide_elements_come_first),   cmocka_unit_test(writing_says_why_not),
+        cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
