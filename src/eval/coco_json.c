@@ -324,18 +324,19 @@ typedef struct Results {
     size_t n_known;
 } Results;
 
-static NB_FALLIBLE grow(Results *r, NbArena *arena, NbError *err) {
+/* Makes room for one more; false: out of memory. */
+static bool grow(Results *r, NbArena *arena) {
     if (r->list && r->n < r->room)
-        return NB_OK;
+        return true;
     const size_t room = r->room ? 2 * r->room : 256;
     NbCocoDetection *const list = NB_NEW(arena, NbCocoDetection, room);
     if (!list)
-        return nb_fail_memory(err, "detections");
+        return false;
     if (r->n)
         memcpy(list, r->list, r->n * sizeof *list);
     r->list = list;
     r->room = room;
-    return NB_OK;
+    return true;
 }
 
 static bool is_known(const Results *r, int64_t image) {
@@ -353,14 +354,15 @@ static bool is_known(const Results *r, int64_t image) {
 
 static NB_FALLIBLE add_result(Results *r, const Place *at, const json_t *item, NbArena *arena,
                               NbError *err) {
-    NB_TRY(grow(r, arena, err));
-    NbCocoDetection *const d = &r->list[r->n];
-    NB_TRY(read_result(at, item, d, err));
-    if (r->known && !is_known(r, d->image))
+    NbCocoDetection d = {0};
+    NB_TRY(read_result(at, item, &d, err));
+    if (r->known && !is_known(r, d.image))
         return nb_fail(NB_ERR_FORMAT, err,
                        PLACE_FORMAT ": image_id %lld is not among the %zu pictures of the data set",
-                       PLACE_ARGS(at), (long long)d->image, r->n_known);
-    r->n++;
+                       PLACE_ARGS(at), (long long)d.image, r->n_known);
+    if (!grow(r, arena))
+        return nb_fail_memory(err, "detections");
+    r->list[r->n++] = d;
     return NB_OK;
 }
 
