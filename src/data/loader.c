@@ -10,11 +10,11 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/size.h"
+#include "base/thread.h"
 #include "data/letterbox.h"
 #include "data/picture.h"
 #include "data/resize.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,7 +52,7 @@ typedef struct Resizing {
 
 typedef struct Worker {
     NbLoader *loader;
-    pthread_t thread;
+    NbThread thread;
     NbPictureScratch scratch;
 } Worker;
 
@@ -74,10 +74,10 @@ struct NbLoader {
     uint8_t *sized_images;
     NbArena handed; /* of the batch that was handed out last */
 
-    pthread_mutex_t lock;
-    pthread_cond_t work;     /* there may be something to do */
-    pthread_cond_t progress; /* a picture is done */
-    bool locks_ready;
+    NbMutex lock;
+    NbCondition work;     /* there may be something to do */
+    NbCondition progress; /* a picture is done */
+    int locks_ready;      /* how many of the three above */
     bool quit;
     bool held;  /* nothing new is begun */
     int active; /* pictures being made */
@@ -161,14 +161,14 @@ static void make_one(NbLoader *l, NbPictureScratch *scratch) {
                                       .place = s->batch * l->options.batch + i,
                                       .sample = s->sample[i],
                                       .mosaic = l->mosaic};
-    (void)pthread_mutex_unlock(&l->lock);
+    nb_mutex_unlock(&l->lock);
     NbError err = {0};
     NbArena *const arena = &s->arena[i];
     empty(arena);
     const NbStatus status = nb_picture_make(&l->source, &request, scratch,
                                             s->images + (size_t)i * side_bytes(l->source.imgsz),
                                             arena, &s->picture[i], &err);
-    (void)pthread_mutex_lock(&l->lock);
+    nb_mutex_lock(&l->lock);
     if (status != NB_OK && i < s->failed) { /* the same error for any number of threads */
         s->failed = i;
         s->status = status;
@@ -176,7 +176,7 @@ static void make_one(NbLoader *l, NbPictureScratch *scratch) {
     }
     s->done++;
     l->active--;
-    (void)pthread_cond_broadcast(&l->progress);
+    nb_condition_wake_all(&l->progress);
 }
 
 /* The same for one picture of a batch that changes its size. */
@@ -187,16 +187,16 @@ static void resize_one(NbLoader *l, NbPictureScratch *scratch) {
     const int side = r->side;
     const int from_side = l->source.imgsz;
     uint8_t *const out = r->out + (size_t)i * side_bytes(side);
-    (void)pthread_mutex_unlock(&l->lock);
+    nb_mutex_unlock(&l->lock);
     NbError err = {0};
     const NbStatus status = nb_resize_linear(
         nb_pixels(slot->images + (size_t)i * side_bytes(from_side), from_side, from_side),
         nb_pixels(out, side, side), &scratch->arena, &err);
-    (void)pthread_mutex_lock(&l->lock);
+    nb_mutex_lock(&l->lock);
     if (status != NB_OK)
         r->status = status;
     r->done++;
-    (void)pthread_cond_broadcast(&l->progress);
+    nb_condition_wake_all(&l->progress);
 }
 
 static bool resize_waits(const NbLoader *l) {
@@ -206,16 +206,16 @@ static bool resize_waits(const NbLoader *l) {
 static void *work(void *user) {
     Worker *const w = user;
     NbLoader *const l = w->loader;
-    (void)pthread_mutex_lock(&l->lock);
+    nb_mutex_lock(&l->lock);
     while (!l->quit) {
         if (resize_waits(l))
             resize_one(l, &w->scratch);
         else if (picture_waits(l))
             make_one(l, &w->scratch);
         else
-            (void)pthread_cond_wait(&l->work, &l->lock);
+            nb_condition_wait(&l->work, &l->lock);
     }
-    (void)pthread_mutex_unlock(&l->lock);
+    nb_mutex_unlock(&l->lock);
     return NULL;
 }
 
@@ -272,14 +272,15 @@ static NbStatus new_memory(NbLoader *l, NbError *err) {
 }
 
 static NbStatus start(NbLoader *l, NbError *err) {
-    if (pthread_mutex_init(&l->lock, NULL) != 0 || pthread_cond_init(&l->work, NULL) != 0 ||
-        pthread_cond_init(&l->progress, NULL) != 0)
-        return nb_fail_memory(err, "a loader's locks");
-    l->locks_ready = true;
+    NB_TRY(nb_mutex_init(&l->lock, err));
+    l->locks_ready = 1;
+    NB_TRY(nb_condition_init(&l->work, err));
+    l->locks_ready = 2;
+    NB_TRY(nb_condition_init(&l->progress, err));
+    l->locks_ready = 3;
     for (int i = 0; i < l->options.workers; i++, l->n_threads++)
-        if (pthread_create(&l->worker[i].thread, NULL, work, &l->worker[i]) != 0)
-            return nb_fail(NB_ERR_IO, err, "cannot start loader thread %d of %d", i + 1,
-                           l->options.workers);
+        NB_TRY_IN(nb_thread_start(&l->worker[i].thread, work, &l->worker[i], err), err,
+                  "loader thread %d of %d", i + 1, l->options.workers);
     return NB_OK;
 }
 
@@ -311,22 +312,26 @@ NbStatus nb_loader_new(const NbLoaderOptions *o, NbLoader **out, NbError *err) {
 }
 
 static void stop(NbLoader *l) {
-    (void)pthread_mutex_lock(&l->lock);
-    l->quit = true;
-    (void)pthread_cond_broadcast(&l->work);
-    (void)pthread_mutex_unlock(&l->lock);
+    if (l->n_threads) {
+        nb_mutex_lock(&l->lock);
+        l->quit = true;
+        nb_condition_wake_all(&l->work);
+        nb_mutex_unlock(&l->lock);
+    }
     for (int i = 0; i < l->n_threads; i++)
-        (void)pthread_join(l->worker[i].thread, NULL);
-    (void)pthread_mutex_destroy(&l->lock);
-    (void)pthread_cond_destroy(&l->work);
-    (void)pthread_cond_destroy(&l->progress);
+        nb_thread_join(&l->worker[i].thread);
+    if (l->locks_ready > 2)
+        nb_condition_release(&l->progress);
+    if (l->locks_ready > 1)
+        nb_condition_release(&l->work);
+    if (l->locks_ready > 0)
+        nb_mutex_release(&l->lock);
 }
 
 void nb_loader_free(NbLoader *l) {
     if (!l)
         return;
-    if (l->locks_ready)
-        stop(l);
+    stop(l);
     for (int i = 0; l->slot && i < l->n_slots; i++)
         for (int k = 0; l->slot[i].arena && k < l->options.batch; k++)
             nb_arena_release(&l->slot[i].arena[k]);
@@ -353,7 +358,7 @@ NbStatus nb_loader_seek(NbLoader *l, int epoch, int batch, int imgsz, double mos
         return nb_fail(NB_ERR_ARGUMENT, err, "imgsz is %d, expected %d to %d", side, SIDE_MIN,
                        SIDE_MAX);
     const double wanted = mosaic < 0.0 ? l->options.augmentation.mosaic : mosaic;
-    (void)pthread_mutex_lock(&l->lock);
+    nb_mutex_lock(&l->lock);
     l->side = side;
     int at_epoch;
     int at_batch;
@@ -361,16 +366,16 @@ NbStatus nb_loader_seek(NbLoader *l, int epoch, int batch, int imgsz, double mos
     if (epoch != at_epoch || batch != at_batch || wanted != l->mosaic) {
         l->held = true;
         while (l->active)
-            (void)pthread_cond_wait(&l->progress, &l->lock);
+            nb_condition_wait(&l->progress, &l->lock);
         l->mosaic = wanted;
         l->start_epoch = epoch;
         l->start_batch = batch;
         l->read_number = l->make_number = 0;
         l->make_picture = 0;
         l->held = false;
-        (void)pthread_cond_broadcast(&l->work);
+        nb_condition_wake_all(&l->work);
     }
-    (void)pthread_mutex_unlock(&l->lock);
+    nb_mutex_unlock(&l->lock);
     return NB_OK;
 }
 
@@ -382,9 +387,9 @@ static Slot *finish_next(NbLoader *l) {
         while (l->make_number == number)
             make_one(l, &l->worker[0].scratch);
     while (l->make_number <= number || s->done < s->count)
-        (void)pthread_cond_wait(&l->progress, &l->lock);
+        nb_condition_wait(&l->progress, &l->lock);
     l->read_number++;
-    (void)pthread_cond_broadcast(&l->work);
+    nb_condition_wake_all(&l->work);
     return s;
 }
 
@@ -406,11 +411,11 @@ static NbStatus change_size(NbLoader *l, const Slot *s, NbError *err) {
     NB_TRY(room_for_size(l, s->count, err));
     Resizing *const r = &l->resizing;
     *r = (Resizing){.slot = s, .side = l->side, .out = l->sized_images, .status = NB_OK};
-    (void)pthread_cond_broadcast(&l->work);
+    nb_condition_wake_all(&l->work);
     while (resize_waits(l))
         resize_one(l, &l->worker[l->options.workers].scratch);
     while (r->done < s->count)
-        (void)pthread_cond_wait(&l->progress, &l->lock);
+        nb_condition_wait(&l->progress, &l->lock);
     r->slot = NULL;
     return r->status == NB_OK ? NB_OK : nb_fail_memory(err, "resizing a batch");
 }
@@ -452,14 +457,14 @@ static NbStatus collect(NbLoader *l, const Slot *s, NbBatch *out, NbError *err) 
 NbStatus nb_loader_next(NbLoader *l, NbBatch *out, NbError *err) {
     *out = (NbBatch){0};
     const double begin = nb_clock_seconds();
-    (void)pthread_mutex_lock(&l->lock);
+    nb_mutex_lock(&l->lock);
     const Slot *const s = finish_next(l);
     NbStatus status = s->status;
     if (status != NB_OK && err)
         *err = s->error;
     if (status == NB_OK && l->side != l->options.imgsz)
         status = change_size(l, s, err);
-    (void)pthread_mutex_unlock(&l->lock);
+    nb_mutex_unlock(&l->lock);
     l->waited += nb_clock_seconds() - begin;
     return status == NB_OK ? collect(l, s, out, err) : status;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/thread.h"
 #include "data/picture.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct NbPictureCache {
-    pthread_mutex_t lock; /* over arena, and over filling a slot */
-    NbArena arena;        /* its limit is the cache's */
+    NbMutex lock;  /* over arena, and over filling a slot */
+    NbArena arena; /* its limit is the cache's */
     NbArena fixed;
     _Atomic(uint8_t *) *slot; /* [n]; written once */
     atomic_bool full;
@@ -19,9 +19,9 @@ NbStatus nb_picture_cache_new(size_t limit, int n, NbPictureCache **out, NbError
     NbPictureCache *const c = calloc(1, sizeof *c);
     if (!c)
         return nb_fail_memory(err, "the picture cache");
-    if (pthread_mutex_init(&c->lock, NULL) != 0) {
+    if (nb_mutex_init(&c->lock, err) != NB_OK) {
         free(c);
-        return nb_fail_memory(err, "the picture cache");
+        return NB_ERR_IO;
     }
     c->slot = nb_arena_take(&c->fixed, (size_t)n, sizeof *c->slot);
     if (!c->slot) {
@@ -39,7 +39,7 @@ void nb_picture_cache_free(NbPictureCache *c) {
         return;
     nb_arena_release(&c->arena);
     nb_arena_release(&c->fixed);
-    (void)pthread_mutex_destroy(&c->lock);
+    nb_mutex_release(&c->lock);
     free(c);
 }
 
@@ -50,7 +50,7 @@ const uint8_t *nb_picture_cache_get(NbPictureCache *c, int sample) {
 void nb_picture_cache_put(NbPictureCache *c, int sample, const uint8_t *pixels, size_t bytes) {
     if (atomic_load_explicit(&c->full, memory_order_relaxed))
         return;
-    (void)pthread_mutex_lock(&c->lock);
+    nb_mutex_lock(&c->lock);
     if (!atomic_load_explicit(&c->slot[sample], memory_order_relaxed)) {
         uint8_t *const kept = nb_arena_take(&c->arena, bytes, 1);
         if (kept) {
@@ -60,5 +60,5 @@ void nb_picture_cache_put(NbPictureCache *c, int sample, const uint8_t *pixels, 
             atomic_store_explicit(&c->full, true, memory_order_relaxed);
         }
     }
-    (void)pthread_mutex_unlock(&c->lock);
+    nb_mutex_unlock(&c->lock);
 }
