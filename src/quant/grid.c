@@ -29,16 +29,11 @@ static float round_dpu(float v) {
 
 float nb_round(NbRound mode, float v) {
     switch (mode) {
-    case NB_ROUND_HALF_EVEN:
-        return rintf(v);
-    case NB_ROUND_FLOOR:
-        return floorf(v);
-    case NB_ROUND_CEIL:
-        return ceilf(v);
-    case NB_ROUND_TO_ZERO:
-        return truncf(v);
-    case NB_ROUND_DPU:
-        return round_dpu(v);
+    case NB_ROUND_HALF_EVEN: return rintf(v);
+    case NB_ROUND_FLOOR: return floorf(v);
+    case NB_ROUND_CEIL: return ceilf(v);
+    case NB_ROUND_TO_ZERO: return truncf(v);
+    case NB_ROUND_DPU: return round_dpu(v);
     }
     assert(!"rounding mode");
     return v;

@@ -50,8 +50,7 @@ static float unclamped(const NbLearnedRound *spec, float u, float v, bool hard) 
     }
     if (!hard)
         return floorf(u) + (float)offset_of(spec, v);
-    const bool up =
-        spec->kind == NB_LEARNED_SIGMOID ? v > 0.0F : (float)offset_of(spec, v) > 0.5F;
+    const bool up = spec->kind == NB_LEARNED_SIGMOID ? v > 0.0F : (float)offset_of(spec, v) > 0.5F;
     return floorf(u) + (up ? 1.0F : 0.0F);
 }
 
@@ -75,8 +74,7 @@ void nb_learned_round_backward(const NbLearnedRound *spec, const NbQuantSpec *qu
         const float u = row->x[i] / row->scale;
         const float r = unclamped(spec, u, row->v[i], false);
         const bool passes = quant->ste_clamp || !(r > hi || r < lo);
-        const double slope =
-            spec->kind == NB_LEARNED_IDENTITY ? 1.0 : slope_of(spec, row->v[i]);
+        const double slope = spec->kind == NB_LEARNED_IDENTITY ? 1.0 : slope_of(spec, row->v[i]);
         dv[i] = passes ? (float)((double)g[i] * (double)row->scale * slope) : 0.0F;
     }
 }

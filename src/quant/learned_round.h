@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Rounding that is learned for each weight (AdaRound and relatives): v decides whether a weight goes
- * to the integer below or above. Source: Nagel et al., "Up or Down? Adaptive Rounding for
+ * Rounding that is learned for each weight (AdaRound and relatives): v decides whether a weight
+ * goes to the integer below or above. Source: Nagel et al., "Up or Down? Adaptive Rounding for
  * Post-Training Quantization", ICML 2020; Brevitas 0.12.1. */
 #ifndef NB_QUANT_LEARNED_ROUND_H
 #define NB_QUANT_LEARNED_ROUND_H

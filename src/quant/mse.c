@@ -58,8 +58,7 @@ float nb_stat_mse_low(const NbQuantSpec *spec, const float *x, size_t n, float s
     double least = INFINITY;
     for (int i = 2; i <= steps; i++) {
         const float candidate = base * (float)i;
-        const double loss =
-            squared_error(spec, x, n, scale, nb_zero_point(spec, candidate, scale));
+        const double loss = squared_error(spec, x, n, scale, nb_zero_point(spec, candidate, scale));
         if (loss < least) {
             least = loss;
             best = candidate;

@@ -72,12 +72,8 @@ void nb_quant_codes(const NbQuantSpec *spec, const float *x, size_t channels, si
             nb_core_round(spec->round, row, n, scale[c], zero ? zero[c] : 0.0F,
                           (float)nb_grid_lo(spec->grid), (float)nb_grid_hi(spec->grid), q + c * n);
             break;
-        case NB_QUANT_BINARY:
-            binary(row, n, q + c * n);
-            break;
-        case NB_QUANT_TERNARY:
-            ternary(row, n, spec->cut * scale[c], q + c * n);
-            break;
+        case NB_QUANT_BINARY: binary(row, n, q + c * n); break;
+        case NB_QUANT_TERNARY: ternary(row, n, spec->cut * scale[c], q + c * n); break;
         }
     }
 }

@@ -11,63 +11,108 @@
 
 #include "quant/core.h"
 
-#include <float.h>
 #include <math.h>
+#include <string.h>
 
-enum { BLOCK = 512, LANES = 4 };
+enum { BLOCK = 512, LANES = 8 };
 
-typedef struct Sums {
-    double scale[LANES];
-    double zero[LANES];
-} Sums;
+/* Sums of doubles in a fixed order: element i goes to lane i mod 8. */
+typedef struct Sum {
+    double lane[LANES];
+} Sum;
 
-static double total(const double lane[LANES]) { return (lane[0] + lane[1]) + (lane[2] + lane[3]); }
-
-static void add_to(double lane[LANES], const float *term, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        lane[i % LANES] += (double)term[i];
+static double total(const Sum *s) {
+    const double *const l = s->lane;
+    return ((l[0] + l[1]) + (l[2] + l[3])) + ((l[4] + l[5]) + (l[6] + l[7]));
 }
 
-typedef struct Range {
+static void add_to(Sum *s, const float *term, size_t n) {
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t k = 0; k < LANES; k++)
+            s->lane[k] += (double)term[i + k];
+    for (size_t k = 0; i + k < n; k++)
+        s->lane[k] += (double)term[i + k];
+}
+
+/* One scale, one zero point, one range. */
+typedef struct Row {
+    float scale;
+    float zero;
     float lo;
     float hi;
-} Range;
+} Row;
 
-/* One block of an integer quantizer. r holds the rounded numbers, cut off one step outside of the
- * range, so that what lies outside can still be told; it becomes the terms of d scale. */
-static void int_block(bool ste, const float *x, size_t n, float scale, float zero, Range range,
-                      const float *g, float *dx, float *r, float *zero_term) {
+/* Terms of one block of an integer quantizer. */
+typedef struct Block {
+    float r[BLOCK]; /* rounded numbers, cut off one step outside of the range */
+    float code[BLOCK];
+    float scale[BLOCK]; /* x / scale, then terms of d scale */
+    float zero[BLOCK];  /* terms of -d zero */
+    float dx[BLOCK];
+} Block;
+
+/* Each of these is a loop with at most one choice in it: a compiler that sees several moves the
+ * divisions into a branch and does not vectorise. */
+static void common_block(const Row *row, const float *x, const float *g, size_t n, Block *b) {
+    const Row v = *row;
     for (size_t i = 0; i < n; i++) {
-        const bool above = r[i] > range.hi;
-        const bool below = r[i] < range.lo;
-        const bool inside = ste || !(above || below);
-        float c = above ? range.hi : r[i];
-        c = below ? range.lo : c;
-        const float u = inside ? x[i] / scale : 0.0F;
-        const float through = g[i] * scale;
-        r[i] = g[i] * ((c - zero) - u);
-        zero_term[i] = inside ? 0.0F : -through;
-        dx[i] = inside ? through / scale : 0.0F;
+        const float through = g[i] * v.scale;
+        b->scale[i] = x[i] / v.scale;
+        b->zero[i] = through;
+        b->dx[i] = through / v.scale;
     }
+    for (size_t i = 0; i < n; i++) {
+        const float c = b->r[i] > v.hi ? v.hi : b->r[i];
+        b->code[i] = c < v.lo ? v.lo : c;
+    }
+}
+
+/* What was cut off neither moves with x nor passes its gradient on; it feeds the zero point. */
+static void mask_block(size_t n, Block *b) {
+    for (size_t i = 0; i < n; i++) {
+        const float u = b->scale[i];
+        b->scale[i] = b->code[i] == b->r[i] ? u : 0.0F;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const float back = b->dx[i];
+        b->dx[i] = b->code[i] == b->r[i] ? back : 0.0F;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const float through = b->zero[i];
+        b->zero[i] = b->code[i] == b->r[i] ? 0.0F : through;
+    }
+}
+
+static void scale_block(const Row *row, const float *g, size_t n, Block *b) {
+    const float zero = row->zero;
+    for (size_t i = 0; i < n; i++)
+        b->scale[i] = g[i] * ((b->code[i] - zero) - b->scale[i]);
 }
 
 static NbQuantGrad int_row(const NbQuantSpec *spec, const float *x, size_t n, float scale,
                            float zero, const float *g, float *dx) {
-    const Range range = {(float)nb_grid_lo(spec->grid), (float)nb_grid_hi(spec->grid)};
-    float r[BLOCK];
-    float zero_term[BLOCK];
-    float unwanted[BLOCK];
-    Sums sums = {{0}, {0}};
+    const Row row = {.scale = scale,
+                     .zero = zero,
+                     .lo = (float)nb_grid_lo(spec->grid),
+                     .hi = (float)nb_grid_hi(spec->grid)};
+    Block b;
+    Sum d_scale = {{0}};
+    Sum d_zero = {{0}};
     for (size_t at = 0; at < n; at += BLOCK) {
         const size_t m = n - at < BLOCK ? n - at : BLOCK;
-        nb_core_round(spec->round, x + at, m, scale, zero, range.lo - 1.0F, range.hi + 1.0F, r);
-        int_block(spec->ste_clamp, x + at, m, scale, zero, range, g + at, dx ? dx + at : unwanted,
-                  r, zero_term);
-        add_to(sums.scale, r, m);
-        if (!spec->ste_clamp)
-            add_to(sums.zero, zero_term, m);
+        nb_core_round(spec->round, x + at, m, scale, zero, row.lo - 1.0F, row.hi + 1.0F, b.r);
+        common_block(&row, x + at, g + at, m, &b);
+        if (!spec->ste_clamp) {
+            mask_block(m, &b);
+            add_to(&d_zero, b.zero, m);
+        }
+        scale_block(&row, g + at, m, &b);
+        add_to(&d_scale, b.scale, m);
+        if (dx)
+            memcpy(dx + at, b.dx, m * sizeof *dx);
     }
-    return (NbQuantGrad){total(sums.scale), total(sums.zero)};
+    return (NbQuantGrad){.scale = total(&d_scale), .zero = -total(&d_zero)};
 }
 
 /* y = sgn(clamp(x, -s, s)) * s: what the clamp cuts off feeds the scale through its bounds. */

@@ -25,9 +25,9 @@ typedef struct NbRequant {
 
 /* threshold [levels] ascending, levels in [0, NB_REQUANT_LEVELS]; INT32_MIN is always reached,
  * INT32_MAX never. min <= max, both within int32. bits: 32 (add and every sum * mul + add fit
- * int32, the product alone may wrap; shift <= 30) or 64 (all within 2^62; shift <= 50). The smallest
- * shift that works is taken: the smallest constants. False when there are none; *out is then
- * unspecified. */
+ * int32, the product alone may wrap; shift <= 30) or 64 (all within 2^62; shift <= 50). The
+ * smallest shift that works is taken: the smallest constants. False when there are none; *out is
+ * then unspecified. */
 bool nb_requant_solve(const int32_t *threshold, int levels, int64_t min, int64_t max, int bits,
                       NbRequant *out);
 

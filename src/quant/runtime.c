@@ -54,8 +54,7 @@ static NbRuntimeStep measure(const NbRuntimeSpec *spec, NbRuntime *state, const 
     NbRuntimeStep step = {.measured = true};
     float threshold;
     if (spec->shifted) {
-        const NbInterval ends =
-            nb_stat_interval(x, n, spec->low_percentile, spec->percentile);
+        const NbInterval ends = nb_stat_interval(x, n, spec->low_percentile, spec->percentile);
         step.top = ends.high;
         step.bottom = ends.low;
         threshold = fabsf(ends.high - ends.low);
@@ -92,8 +91,7 @@ NbRuntimeStep nb_runtime_train(const NbRuntimeSpec *spec, NbRuntime *state, cons
 
 NbRuntimeStep nb_runtime_infer(const NbRuntimeSpec *spec, const NbRuntime *state) {
     const bool learned = state->forwards > spec->collect;
-    const float value =
-        learned ? state->value : nb_quant_value_of(&spec->quant, state->running);
+    const float value = learned ? state->value : nb_quant_value_of(&spec->quant, state->running);
     NbQuantSpec unbound = spec->quant; /* here the bound is one of the scale, not the threshold */
     unbound.scale_min = 0.0F;
     const float scale =
@@ -128,8 +126,8 @@ static Ends ends_of(const NbRuntimeSpec *spec, const NbRuntimeStep *step, NbQuan
         d.threshold -= grad.zero * fabs((double)step->bottom) / (s * s);
         d.low = step->bottom >= 0.0F ? grad.zero / s : -grad.zero / s;
     }
-    const float divisor = step->measured ? measured_divisor(&spec->quant)
-                                         : nb_quant_int_threshold(&spec->quant);
+    const float divisor =
+        step->measured ? measured_divisor(&spec->quant) : nb_quant_int_threshold(&spec->quant);
     d.threshold /= (double)divisor;
     return d;
 }

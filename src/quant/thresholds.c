@@ -32,14 +32,10 @@ static float lowest(const NbQuantSpec *spec, float s, float half, size_t count) 
 static float step_to(NbRound round, float k, float scale) {
     switch (round) {
     case NB_ROUND_HALF_EVEN:
-    case NB_ROUND_DPU:
-        return (k - 0.5F) * scale;
-    case NB_ROUND_FLOOR:
-        return k * scale;
-    case NB_ROUND_CEIL:
-        return nextafterf((k - 1.0F) * scale, INFINITY);
-    case NB_ROUND_TO_ZERO:
-        return k > 0.0F ? k * scale : nextafterf((k - 1.0F) * scale, INFINITY);
+    case NB_ROUND_DPU: return (k - 0.5F) * scale;
+    case NB_ROUND_FLOOR: return k * scale;
+    case NB_ROUND_CEIL: return nextafterf((k - 1.0F) * scale, INFINITY);
+    case NB_ROUND_TO_ZERO: return k > 0.0F ? k * scale : nextafterf((k - 1.0F) * scale, INFINITY);
     }
     return 0.0F;
 }

@@ -31,8 +31,8 @@ float nb_truncate_zero(const NbTruncate *spec, float zero);
 int nb_truncate_sum_bits(int bits, int64_t taps);
 
 /* Average pooling of codes, square kernel and stride `kernel`, NCHW planes: q [planes][h][w] to
- * c [planes][h / kernel][w / kernel]. spec->in_bits counts the bits of the sum. The scale of the sum
- * is scale / kernel^2; of c it is nb_truncate_scale of that. */
+ * c [planes][h / kernel][w / kernel]. spec->in_bits counts the bits of the sum. The scale of the
+ * sum is scale / kernel^2; of c it is nb_truncate_scale of that. */
 void nb_truncate_average(const NbTruncate *spec, const float *q, size_t planes, int64_t h,
                          int64_t w, int64_t kernel, float *c);
 

@@ -33,7 +33,9 @@ static NbQuantSpec weight_spec(const NbCase *c) {
     const bool per_channel =
         strcmp(nb_case_string(c, "weight_granularity", "tensor"), "channel") == 0;
     return (NbQuantSpec){
-        .grid = {.bits = (int)nb_case_number(c, "weight_bits", 8), .is_signed = true, .narrow = true},
+        .grid = {.bits = (int)nb_case_number(c, "weight_bits", 8),
+                 .is_signed = true,
+                 .narrow = true},
         .scale_from = NB_SCALE_STATS,
         .per_channel = per_channel,
         .ste_clamp = true,
@@ -54,8 +56,13 @@ static PlainConv geometry(const NbCase *c) {
     const NbTensor x = nb_case_array(c, "x0");
     const NbTensor w = nb_case_array(c, "w");
     return (PlainConv){
-        .n = x.shape.dim[0], .c = x.shape.dim[1], .h = x.shape.dim[2], .w = x.shape.dim[3],
-        .o = w.shape.dim[0], .kh = w.shape.dim[2], .kw = w.shape.dim[3],
+        .n = x.shape.dim[0],
+        .c = x.shape.dim[1],
+        .h = x.shape.dim[2],
+        .w = x.shape.dim[3],
+        .o = w.shape.dim[0],
+        .kh = w.shape.dim[2],
+        .kw = w.shape.dim[3],
         .stride = (int64_t)nb_case_number(c, "stride", 1),
         .pad = (int64_t)nb_case_number(c, "padding", 0),
     };
@@ -171,10 +178,14 @@ static bool infer(Block *b) {
 }
 
 bool brevitas_block(const NbCase *c) {
-    Block b = {.c = c, .weight = weight_spec(c), .act = act_spec(c),
-               .state = nb_runtime_start(), .conv = geometry(c)};
+    Block b = {.c = c,
+               .weight = weight_spec(c),
+               .act = act_spec(c),
+               .state = nb_runtime_start(),
+               .conv = geometry(c)};
     b.w = brevitas_rows(c, "w", b.weight.per_channel);
-    b.norm = (PlainNorm){.n = b.conv.n, .c = b.conv.o,
+    b.norm = (PlainNorm){.n = b.conv.n,
+                         .c = b.conv.o,
                          .plane = plain_out_h(&b.conv) * plain_out_w(&b.conv),
                          .eps = nb_case_number(c, "bn_eps", 1e-5),
                          .momentum = nb_case_number(c, "bn_momentum", 0.1),

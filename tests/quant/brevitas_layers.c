@@ -26,8 +26,13 @@ static PlainConv geometry(const NbCase *c) {
     const NbTensor x = nb_case_array(c, "x");
     const NbTensor w = nb_case_array(c, "w");
     return (PlainConv){
-        .n = x.shape.dim[0], .c = x.shape.dim[1], .h = x.shape.dim[2], .w = x.shape.dim[3],
-        .o = w.shape.dim[0], .kh = w.shape.dim[2], .kw = w.shape.dim[3],
+        .n = x.shape.dim[0],
+        .c = x.shape.dim[1],
+        .h = x.shape.dim[2],
+        .w = x.shape.dim[3],
+        .o = w.shape.dim[0],
+        .kh = w.shape.dim[2],
+        .kw = w.shape.dim[3],
         .stride = (int64_t)nb_case_number(c, "stride", 1),
         .pad = (int64_t)nb_case_number(c, "padding", 0),
     };
@@ -49,9 +54,12 @@ static bool weights(Layer *l) {
     const NbCase *const c = l->c;
     const bool per_channel =
         strcmp(nb_case_string(c, "weight_granularity", "tensor"), "channel") == 0;
-    const NbQuantSpec spec = {
-        .grid = {.bits = (int)nb_case_number(c, "weight_bits", 8), .is_signed = true, .narrow = true},
-        .scale_from = NB_SCALE_STATS, .per_channel = per_channel, .scale_min = 1e-10F};
+    const NbQuantSpec spec = {.grid = {.bits = (int)nb_case_number(c, "weight_bits", 8),
+                                       .is_signed = true,
+                                       .narrow = true},
+                              .scale_from = NB_SCALE_STATS,
+                              .per_channel = per_channel,
+                              .scale_min = 1e-10F};
     const BrevitasRows w = brevitas_rows(c, "w", per_channel);
     float *const q = brevitas_floats(c, w.count);
     float *const scale = brevitas_floats(c, (size_t)l->conv.o);

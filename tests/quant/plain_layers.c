@@ -83,8 +83,7 @@ static int64_t place(const PlainNorm *p, int64_t c, int64_t i) {
     return (i / p->plane * p->c + c) * p->plane + i % p->plane;
 }
 
-void plain_norm_train(const PlainNorm *p, const float *x, float *y, double *mean,
-                      double *inv_std) {
+void plain_norm_train(const PlainNorm *p, const float *x, float *y, double *mean, double *inv_std) {
     const int64_t count = p->n * p->plane;
     for (int64_t c = 0; c < p->c; c++) {
         double sum = 0.0;
@@ -113,8 +112,7 @@ void plain_norm_infer(const PlainNorm *p, const float *x, float *y) {
         const double inv_std = 1.0 / sqrt((double)p->running_var[c] + p->eps);
         for (int64_t i = 0; i < p->n * p->plane; i++) {
             const double off = (double)x[place(p, c, i)] - (double)p->running_mean[c];
-            y[place(p, c, i)] =
-                (float)(off * inv_std * (double)p->gamma[c] + (double)p->beta[c]);
+            y[place(p, c, i)] = (float)(off * inv_std * (double)p->gamma[c] + (double)p->beta[c]);
         }
     }
 }

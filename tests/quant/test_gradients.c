@@ -118,7 +118,8 @@ static void match_central_differences(void **state) {
         for (int domain = NB_RESTRICT_FP; domain <= NB_RESTRICT_POT; domain++)
             for (int bits = 2; bits <= 8; bits++)
                 for (int variant = 0; variant < 8; variant++) {
-                    Setup s = {.spec = {.grid = {.bits = bits, .is_signed = variant % 2 == 0,
+                    Setup s = {.spec = {.grid = {.bits = bits,
+                                                 .is_signed = variant % 2 == 0,
                                                  .narrow = variant / 2 % 2 == 1},
                                         .scale_from = (NbScaleFrom)from,
                                         .restrict_to = (NbRestrict)domain,
@@ -151,8 +152,11 @@ static void gradients_in_place(void **state) {
     (void)state;
     NbRandom random = nb_random(5, NB_RANDOM_TEST, 0, 0);
     for (int kind = NB_QUANT_INT; kind <= NB_QUANT_TERNARY; kind++) {
-        Setup s = {.spec = {.kind = (NbQuantKind)kind, .grid = {.bits = 4, .is_signed = true},
-                            .scale_from = NB_SCALE_STATS, .per_channel = true, .cut = 0.3F}};
+        Setup s = {.spec = {.kind = (NbQuantKind)kind,
+                            .grid = {.bits = 4, .is_signed = true},
+                            .scale_from = NB_SCALE_STATS,
+                            .per_channel = true,
+                            .cut = 0.3F}};
         fill(&s, &random);
         float dx[ALL];
         nb_quant_backward(&s.spec, s.x, ROWS, N, NULL, s.g, dx, NULL);
@@ -168,7 +172,9 @@ static void ties_share_or_go_first(void **state) {
     float one[4];
     float shared[4];
     NbQuantSpec spec = {.grid = {.bits = 3, .is_signed = true, .narrow = true},
-                        .scale_from = NB_SCALE_STATS, .ste_clamp = true, .per_channel = true};
+                        .scale_from = NB_SCALE_STATS,
+                        .ste_clamp = true,
+                        .per_channel = true};
     nb_quant_backward(&spec, x, 1, 4, NULL, g, one, NULL);
     spec.per_channel = false;
     nb_quant_backward(&spec, x, 1, 4, NULL, g, shared, NULL);
@@ -183,8 +189,8 @@ static void learned_rounding_starts_where_it_was(void **state) {
     const NbGrid grid = {.bits = 6, .is_signed = true};
     const NbQuantSpec quant = {.grid = grid, .ste_clamp = true};
     for (int kind = NB_LEARNED_HARD_SIGMOID; kind <= NB_LEARNED_IDENTITY; kind++) {
-        const NbLearnedRound spec = {.kind = (NbLearnedRoundKind)kind, .zeta = 1.1F,
-                                     .gamma = -0.1F, .temperature = 1.0F};
+        const NbLearnedRound spec = {
+            .kind = (NbLearnedRoundKind)kind, .zeta = 1.1F, .gamma = -0.1F, .temperature = 1.0F};
         float x[N];
         float v[N];
         float q[N];

@@ -21,13 +21,20 @@ static void ranges(void **state) {
         NbGrid grid;
         int64_t lo, hi;
     } rows[] = {
-        {{1, true, false}, -1, 0},        {{1, true, true}, 0, 0},
-        {{1, false, false}, 0, 1},        {{2, true, false}, -2, 1},
-        {{2, true, true}, -1, 1},         {{2, false, false}, 0, 3},
-        {{2, false, true}, 0, 2},         {{8, true, false}, -128, 127},
-        {{8, true, true}, -127, 127},     {{8, false, false}, 0, 255},
-        {{8, false, true}, 0, 254},       {{16, true, true}, -32767, 32767},
-        {{32, true, false}, INT32_MIN, INT32_MAX}, {{32, false, false}, 0, UINT32_MAX},
+        {{1, true, false}, -1, 0},
+        {{1, true, true}, 0, 0},
+        {{1, false, false}, 0, 1},
+        {{2, true, false}, -2, 1},
+        {{2, true, true}, -1, 1},
+        {{2, false, false}, 0, 3},
+        {{2, false, true}, 0, 2},
+        {{8, true, false}, -128, 127},
+        {{8, true, true}, -127, 127},
+        {{8, false, false}, 0, 255},
+        {{8, false, true}, 0, 254},
+        {{16, true, true}, -32767, 32767},
+        {{32, true, false}, INT32_MIN, INT32_MAX},
+        {{32, false, false}, 0, UINT32_MAX},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_int_equal(nb_grid_lo(rows[i].grid), rows[i].lo);
@@ -40,14 +47,22 @@ static void rounding_by_hand(void **state) {
     static const struct {
         float v, half_even, floor, ceil, to_zero, dpu;
     } rows[] = {
-        {0.0F, 0, 0, 0, 0, 0},          {0.25F, 0, 0, 1, 0, 0},
-        {0.5F, 0, 0, 1, 0, 0},          {0.75F, 1, 0, 1, 0, 1},
-        {1.5F, 2, 1, 2, 1, 2},          {2.5F, 2, 2, 3, 2, 2},
-        {3.5F, 4, 3, 4, 3, 4},          {-0.25F, 0, -1, 0, 0, 0},
-        {-0.5F, 0, -1, 0, 0, 0},        {-0.75F, -1, -1, 0, 0, -1},
-        {-1.5F, -2, -2, -1, -1, -1},    {-2.5F, -2, -3, -2, -2, -2},
-        {-3.5F, -4, -4, -3, -3, -3},    {0.49999997F, 0, 0, 1, 0, 0},
-        {-2.5000002F, -3, -3, -2, -2, -3}, {8388607.5F, 8388608, 8388607, 8388608, 8388607, 8388608},
+        {0.0F, 0, 0, 0, 0, 0},
+        {0.25F, 0, 0, 1, 0, 0},
+        {0.5F, 0, 0, 1, 0, 0},
+        {0.75F, 1, 0, 1, 0, 1},
+        {1.5F, 2, 1, 2, 1, 2},
+        {2.5F, 2, 2, 3, 2, 2},
+        {3.5F, 4, 3, 4, 3, 4},
+        {-0.25F, 0, -1, 0, 0, 0},
+        {-0.5F, 0, -1, 0, 0, 0},
+        {-0.75F, -1, -1, 0, 0, -1},
+        {-1.5F, -2, -2, -1, -1, -1},
+        {-2.5F, -2, -3, -2, -2, -2},
+        {-3.5F, -4, -4, -3, -3, -3},
+        {0.49999997F, 0, 0, 1, 0, 0},
+        {-2.5000002F, -3, -3, -2, -2, -3},
+        {8388607.5F, 8388608, 8388607, 8388608, 8388607, 8388608},
         {-8388607.5F, -8388608, -8388608, -8388607, -8388607, -8388607},
         {1e20F, 1e20F, 1e20F, 1e20F, 1e20F, 1e20F},
         {INFINITY, INFINITY, INFINITY, INFINITY, INFINITY, INFINITY},
@@ -69,8 +84,10 @@ static void rounding_by_hand(void **state) {
         assert_true(isnan(nb_round((NbRound)k, NAN)));
         assert_true(signbit(nb_round((NbRound)k, -0.0F)));
     }
-    assert_true(nb_round_stochastic(2.25F, 0.2) == 3.0F && nb_round_stochastic(2.25F, 0.25) == 2.0F);
-    assert_true(nb_round_stochastic(-2.25F, 0.74) == -2.0F && nb_round_stochastic(-2.0F, 0.0) == -2.0F);
+    assert_true(nb_round_stochastic(2.25F, 0.2) == 3.0F &&
+                nb_round_stochastic(2.25F, 0.25) == 2.0F);
+    assert_true(nb_round_stochastic(-2.25F, 0.74) == -2.0F &&
+                nb_round_stochastic(-2.0F, 0.0) == -2.0F);
 }
 
 static void rounding_has_names(void **state) {
@@ -94,11 +111,10 @@ static void fast_codes_equal_the_definition(void **state) {
     static float x[N];
     static float q[N];
     for (int round = 0; round < 400; round++) {
-        const NbQuantSpec spec = {
-            .grid = {.bits = 1 + (int)nb_random_below(&random, 24),
-                     .is_signed = nb_random_below(&random, 2) != 0,
-                     .narrow = nb_random_below(&random, 2) != 0},
-            .round = (NbRound)nb_random_below(&random, 5)};
+        const NbQuantSpec spec = {.grid = {.bits = 1 + (int)nb_random_below(&random, 24),
+                                           .is_signed = nb_random_below(&random, 2) != 0,
+                                           .narrow = nb_random_below(&random, 2) != 0},
+                                  .round = (NbRound)nb_random_below(&random, 5)};
         const float scale = ldexpf((float)nb_random_range(&random, 0.5, 1.0), round % 40 - 20);
         const float zero = round % 3 ? 0.0F : (float)nb_random_below(&random, 9);
         for (size_t i = 0; i < N; i++) {
@@ -131,8 +147,8 @@ static void quantizing_twice_is_quantizing_once(void **state) {
     (void)state;
     NbRandom random = nb_random(2, NB_RANDOM_TEST, 0, 0);
     for (int round = 0; round < 200; round++) {
-        const NbQuantSpec spec = {.grid = {.bits = 1 + round % 8, .is_signed = round % 3 != 0,
-                                           .narrow = round % 2 != 0}};
+        const NbQuantSpec spec = {
+            .grid = {.bits = 1 + round % 8, .is_signed = round % 3 != 0, .narrow = round % 2 != 0}};
         const float scale = (float)exp(nb_random_range(&random, -20.0, 10.0));
         for (int64_t code = nb_grid_lo(spec.grid); code <= nb_grid_hi(spec.grid); code++) {
             const float q = (float)code;
@@ -172,7 +188,8 @@ static void scales_are_never_zero(void **state) {
     static const NbRestrict domains[] = {NB_RESTRICT_FP, NB_RESTRICT_LOG_FP, NB_RESTRICT_POT};
     for (size_t d = 0; d < 3; d++) {
         NbQuantSpec spec = {.grid = {.bits = 4, .is_signed = true, .narrow = true},
-                            .scale_from = NB_SCALE_STATS, .restrict_to = domains[d],
+                            .scale_from = NB_SCALE_STATS,
+                            .restrict_to = domains[d],
                             .ste_clamp = true};
         float scale[4];
         float dx[8];
@@ -223,14 +240,17 @@ static void golden_numbers(void **state) {
     static const struct {
         int bits;
         float x, y;
-    } relu[] = {{2, 1.0F, 0.0F},  {2, 3.0F, 2.0F},        {2, 5.9F, 6.0F},       {2, 9.0F, 6.0F},
-                {3, 1.0F, 0.857143F}, {3, 3.0F, 2.571429F}, {3, 5.9F, 6.0F},       {4, -1.0F, 0.0F},
-                {4, 0.2F, 0.0F},  {4, 0.21F, 0.4F},       {4, 0.3F, 0.4F},       {4, 1.0F, 0.8F},
-                {4, 3.0F, 2.8F},  {4, 9.0F, 6.0F},        {8, 0.1F, 0.0941176F}, {8, 0.3F, 0.3058824F},
-                {8, 1.0F, 0.9882354F}};
+    } relu[] = {{2, 1.0F, 0.0F},       {2, 3.0F, 2.0F},      {2, 5.9F, 6.0F},
+                {2, 9.0F, 6.0F},       {3, 1.0F, 0.857143F}, {3, 3.0F, 2.571429F},
+                {3, 5.9F, 6.0F},       {4, -1.0F, 0.0F},     {4, 0.2F, 0.0F},
+                {4, 0.21F, 0.4F},      {4, 0.3F, 0.4F},      {4, 1.0F, 0.8F},
+                {4, 3.0F, 2.8F},       {4, 9.0F, 6.0F},      {8, 0.1F, 0.0941176F},
+                {8, 0.3F, 0.3058824F}, {8, 1.0F, 0.9882354F}};
     for (size_t i = 0; i < sizeof relu / sizeof *relu; i++) {
-        const NbQuantSpec spec = {.grid = {.bits = relu[i].bits}, .scale_from = NB_SCALE_PARAMETER,
-                                  .restrict_to = NB_RESTRICT_LOG_FP, .init = 6.0F};
+        const NbQuantSpec spec = {.grid = {.bits = relu[i].bits},
+                                  .scale_from = NB_SCALE_PARAMETER,
+                                  .restrict_to = NB_RESTRICT_LOG_FP,
+                                  .init = 6.0F};
         const float value = nb_quant_value_of(&spec, spec.init);
         float scale;
         float y;
@@ -239,8 +259,8 @@ static void golden_numbers(void **state) {
         nb_quant_values(&y, 1, 1, &scale, NULL, &y);
         assert_true(fabsf(y - relu[i].y) < 2e-6F);
     }
-    const NbQuantSpec relu4 = {.grid = {.bits = 4}, .scale_from = NB_SCALE_PARAMETER,
-                               .restrict_to = NB_RESTRICT_LOG_FP};
+    const NbQuantSpec relu4 = {
+        .grid = {.bits = 4}, .scale_from = NB_SCALE_PARAMETER, .restrict_to = NB_RESTRICT_LOG_FP};
     const float x[] = {-1.0F, 0.0F, 0.15F, 0.25F, 2.9F, 5.9F, 6.3F};
     const float want[] = {0, 0, 1, 1, 1, 1, 0};
     const float g[] = {1, 1, 1, 1, 1, 1, 1};

@@ -64,7 +64,8 @@ static void channel(NbRandom *random, int levels, double reach, int32_t *t) {
         t[j] = saturated(ceil(offset + (j + 0.5 - levels / 2.0) * step));
 }
 
-/* How many of `channels` random channels have constants of that width; each one found is checked. */
+/* How many of `channels` random channels have constants of that width; each one found is checked.
+ */
 static int solved_channels(NbRandom *random, int levels, int64_t bound, int bits, int channels) {
     int solved = 0;
     for (int c = 0; c < channels; c++) {
@@ -187,8 +188,8 @@ static void extreme_channels(void **state) {
     NbRandom random = nb_random(9, NB_RANDOM_TEST, 0, 0);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         NbRequant r;
-        const bool found = nb_requant_solve(rows[i].t, rows[i].levels, rows[i].min, rows[i].max, 64,
-                                            &r);
+        const bool found =
+            nb_requant_solve(rows[i].t, rows[i].levels, rows[i].min, rows[i].max, 64, &r);
         if (found != rows[i].solvable)
             fail_msg("row %zu: %s", i, found ? "solved" : "not solved");
         if (found) {
@@ -204,7 +205,7 @@ static void shifts_round_down(void **state) {
         int64_t value;
         int shift;
         int64_t want;
-    } rows[] = {{0, 3, 0},   {7, 3, 0},   {8, 3, 1},          {-1, 3, -1},
+    } rows[] = {{0, 3, 0},   {7, 3, 0},   {8, 3, 1},           {-1, 3, -1},
                 {-8, 3, -1}, {-9, 3, -2}, {INT64_MIN, 62, -2}, {-5, 0, -5}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         assert_int_equal(nb_requant_shift(rows[i].value, rows[i].shift), rows[i].want);

@@ -5,8 +5,7 @@
 
 #include <assert.h>
 
-void nb_ptq_bias_add(NbBiasCorrection *state, const NbChannels *real,
-                     const NbChannels *quantized) {
+void nb_ptq_bias_add(NbBiasCorrection *state, const NbChannels *real, const NbChannels *quantized) {
     assert(real->channels == quantized->channels);
     for (size_t c = 0; c < real->channels; c++)
         state->sum[c] += nb_channels_mean(real, c) - nb_channels_mean(quantized, c);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A tensor seen by one of its dimensions. Output channels of a convolution [O, I, kh, kw] are {1, O,
- * I*kh*kw}, its input channels {O, I, kh*kw}; both channels of a depthwise one are {1, C, kh*kw}; the
- * channels of NCHW activations are {N, C, H*W}, of NHWC ones {N*H*W, C, 1}. */
+ * A tensor seen by one of its dimensions. Output channels of a convolution [O, I, kh, kw] are {1,
+ * O, I*kh*kw}, its input channels {O, I, kh*kw}; both channels of a depthwise one are {1, C,
+ * kh*kw}; the channels of NCHW activations are {N, C, H*W}, of NHWC ones {N*H*W, C, 1}. */
 #ifndef NB_LOWER_PTQ_CHANNELS_H
 #define NB_LOWER_PTQ_CHANNELS_H
 

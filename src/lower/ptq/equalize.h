@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Cross-layer equalization: between layers that only scale-invariant operators connect, each channel
- * is multiplied on one side and divided on the other so that both sides use their range alike.
- * Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
- * ICCV 2019; Brevitas 0.12.1. */
+ * Cross-layer equalization: between layers that only scale-invariant operators connect, each
+ * channel is multiplied on one side and divided on the other so that both sides use their range
+ * alike. Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
+ * Correction", ICCV 2019; Brevitas 0.12.1. */
 #ifndef NB_LOWER_PTQ_EQUALIZE_H
 #define NB_LOWER_PTQ_EQUALIZE_H
 
@@ -17,7 +17,7 @@
 /* One layer at an end of a region: its channels are those from `first` on (concatenation). */
 typedef struct NbEqualizeEnd {
     NbChannels w;
-    float *bias;  /* sources: [w.channels] or NULL; sinks: not read */
+    float *bias; /* sources: [w.channels] or NULL; sinks: not read */
     size_t first;
 } NbEqualizeEnd;
 
@@ -40,9 +40,9 @@ typedef struct NbEqualizeOptions {
 /* The values above: 20 sweeps, 0.5, 0.05, biases merged and shrunk as chosen. */
 NbEqualizeOptions nb_ptq_equalize_defaults(void);
 
-/* Multiplies source weights and biases by f = sink^(1-alpha) / source^alpha of the largest sizes and
- * divides sink weights by it, region by region; channels with a side <= 1e-9 are left alone. Sweeps
- * done come back in *sweeps (may be NULL). Scratch memory comes from the arena. */
+/* Multiplies source weights and biases by f = sink^(1-alpha) / source^alpha of the largest sizes
+ * and divides sink weights by it, region by region; channels with a side <= 1e-9 are left alone.
+ * Sweeps done come back in *sweeps (may be NULL). Scratch memory comes from the arena. */
 NB_FALLIBLE nb_ptq_equalize(const NbEqualizeRegion *region, size_t n_regions,
                             const NbEqualizeOptions *options, NbArena *arena, int *sweeps,
                             NbError *err);

@@ -18,8 +18,8 @@ static NB_FALLIBLE take_path(const NbGpfq *g, NbArena *arena, Path *out, NbError
     const size_t n = g->columns;
     *out = (Path){.n = n,
                   .order = NB_NEW(arena, size_t, 2 * n),
-                  .h = NB_NEW(arena, double, n * n),
-                  .cross = NB_NEW(arena, double, n * n),
+                  .h = NB_NEW(arena, double, n *n),
+                  .cross = NB_NEW(arena, double, n *n),
                   .w = NB_NEW(arena, double, n),
                   .q = NB_NEW(arena, double, n)};
     if (!out->order || !out->h || !out->cross || !out->w || !out->q)
@@ -52,8 +52,8 @@ static void follow(const Path *p, const NbQuantSpec *spec, float scale) {
     }
 }
 
-NbStatus nb_ptq_gpfq_rows(const NbGpfq *g, const NbQuantSpec *spec, const float *scale,
-                          size_t rows, float *w, NbArena *arena, NbError *err) {
+NbStatus nb_ptq_gpfq_rows(const NbGpfq *g, const NbQuantSpec *spec, const float *scale, size_t rows,
+                          float *w, NbArena *arena, NbError *err) {
     const NbArenaMark mark = nb_arena_mark(arena);
     Path p = {0};
     NB_TRY(take_path(g, arena, &p, err));

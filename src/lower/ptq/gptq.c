@@ -33,10 +33,10 @@ NbStatus nb_ptq_gptq_prepare(const double *gram, size_t columns, const NbGptqOpt
     const size_t n = columns;
     NbGptq g = {.columns = n,
                 .order = NB_NEW(arena, size_t, 2 * n),
-                .u = NB_NEW(arena, double, n * n),
+                .u = NB_NEW(arena, double, n *n),
                 .dead = NB_NEW(arena, bool, n)};
     const NbArenaMark mark = nb_arena_mark(arena);
-    double *const h = NB_NEW(arena, double, n * n);
+    double *const h = NB_NEW(arena, double, n *n);
     if (!g.order || !g.u || !g.dead || !h)
         return nb_fail_memory(err, "the input statistics of GPTQ");
     for (size_t i = 0; i < n; i++)
@@ -78,11 +78,11 @@ static void solve_group(const NbGptq *g, const NbQuantSpec *spec, const float *s
     }
 }
 
-NbStatus nb_ptq_gptq_rows(const NbGptq *g, const NbQuantSpec *spec, const float *scale,
-                          size_t rows, float *w, NbArena *arena, NbError *err) {
+NbStatus nb_ptq_gptq_rows(const NbGptq *g, const NbQuantSpec *spec, const float *scale, size_t rows,
+                          float *w, NbArena *arena, NbError *err) {
     const size_t n = g->columns;
     const NbArenaMark mark = nb_arena_mark(arena);
-    double *const v = NB_NEW(arena, double, GROUP * n);
+    double *const v = NB_NEW(arena, double, GROUP *n);
     if (!v)
         return nb_fail_memory(err, "the rows of GPTQ");
     for (size_t at = 0; at < rows; at += GROUP) {

@@ -5,8 +5,8 @@
  * they may be handed out to threads; groups of a convolution are solved one by one.
  *
  * GPTQ: Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained
- * Transformers", ICLR 2023. GPFQ: Zhang, Zhou, Saab, "Post-training Quantization for Neural Networks
- * with Provable Guarantees", 2023. Both as in Brevitas 0.12.1. */
+ * Transformers", ICLR 2023. GPFQ: Zhang, Zhou, Saab, "Post-training Quantization for Neural
+ * Networks with Provable Guarantees", 2023. Both as in Brevitas 0.12.1. */
 #ifndef NB_LOWER_PTQ_GPTQ_H
 #define NB_LOWER_PTQ_GPTQ_H
 

@@ -29,8 +29,8 @@ double nb_gram_dot(const double *a, const double *b, size_t n) {
     for (; i + LANES <= n; i += LANES)
         for (size_t k = 0; k < LANES; k++)
             lane[k] += a[i + k] * b[i + k];
-    double sum = ((lane[0] + lane[1]) + (lane[2] + lane[3])) +
-                 ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    double sum =
+        ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
     for (; i < n; i++)
         sum += a[i] * b[i];
     return sum;
@@ -45,8 +45,8 @@ static void merge(const double *gram, size_t n, const size_t *from, size_t *to, 
         size_t right = middle;
         for (size_t at = start; at < end; at++) {
             const bool take_left =
-                left < middle && (right >= end || gram[from[left] * (n + 1)] >=
-                                                      gram[from[right] * (n + 1)]);
+                left < middle &&
+                (right >= end || gram[from[left] * (n + 1)] >= gram[from[right] * (n + 1)]);
             to[at] = take_left ? from[left++] : from[right++];
         }
     }

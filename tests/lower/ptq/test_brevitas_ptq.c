@@ -67,8 +67,11 @@ static bool equalization(const NbCase *c) {
     NbEqualizeEnd sink = {.w = channels_of(c, "w2", 1)};
     if (nb_case_has(c, "b1"))
         source.bias = nb_case_f32(c, "b1", NULL);
-    const NbEqualizeRegion region = {.source = &source, .n_sources = 1, .sink = &sink,
-                                     .n_sinks = 1, .channels = source.w.channels};
+    const NbEqualizeRegion region = {.source = &source,
+                                     .n_sources = 1,
+                                     .sink = &sink,
+                                     .n_sinks = 1,
+                                     .channels = source.w.channels};
     NbEqualizeOptions options = nb_ptq_equalize_defaults();
     options.sweeps = (int)nb_case_number(c, "iterations", 20);
     options.alpha = nb_case_number(c, "alpha", 0.5);
@@ -104,12 +107,14 @@ static const float *coded(const NbCase *c, const float *x, size_t n) {
 static Columns columns_of(const NbCase *c) {
     const NbTensor x = nb_case_array(c, "X");
     const NbTensor w = nb_case_array(c, "w");
-    Columns out = {
-        .spec = {.grid = {.bits = (int)nb_case_number(c, "bit_width", 4), .is_signed = true,
-                          .narrow = nb_case_bool(c, "narrow", true)}},
-        .x = nb_case_f32(c, "X", NULL),
-        .samples = (size_t)x.shape.dim[0], .columns = (size_t)x.shape.dim[1],
-        .rows = (size_t)w.shape.dim[0], .w = nb_case_f32(c, "w", NULL)};
+    Columns out = {.spec = {.grid = {.bits = (int)nb_case_number(c, "bit_width", 4),
+                                     .is_signed = true,
+                                     .narrow = nb_case_bool(c, "narrow", true)}},
+                   .x = nb_case_f32(c, "X", NULL),
+                   .samples = (size_t)x.shape.dim[0],
+                   .columns = (size_t)x.shape.dim[1],
+                   .rows = (size_t)w.shape.dim[0],
+                   .w = nb_case_f32(c, "w", NULL)};
     size_t count;
     const float *const given = nb_case_f32(c, "scale", &count);
     float *const scale = floats(c, out.rows);
@@ -161,7 +166,9 @@ static bool gpfq(const NbCase *c) {
     const float *const x = on_codes ? m.x_coded : m.x;
     nb_gram_add(h, x, x, m.samples, m.columns);
     nb_gram_add(cross, x, m.x, m.samples, m.columns);
-    const NbGpfq g = {.columns = m.columns, .h = h, .cross = cross,
+    const NbGpfq g = {.columns = m.columns,
+                      .h = h,
+                      .cross = cross,
                       .act_order = nb_case_bool(c, "act_order", false)};
     NbError err = {0};
     const NbStatus status =
@@ -177,15 +184,21 @@ static NbChannels convolved(const NbCase *c, const PlainConv *p, const float *x,
     plain_conv(p, x, w, nb_case_f32(c, "b", NULL), sums);
     for (size_t i = 0; i < n; i++)
         y[i] = (float)sums[i];
-    return (NbChannels){.data = y, .outer = (size_t)p->n, .channels = (size_t)p->o,
+    return (NbChannels){.data = y,
+                        .outer = (size_t)p->n,
+                        .channels = (size_t)p->o,
                         .inner = n / (size_t)(p->n * p->o)};
 }
 
 static PlainConv geometry(const NbCase *c, const char *x_name) {
     const NbTensor x = nb_case_array(c, x_name);
     const NbTensor w = nb_case_array(c, "w");
-    return (PlainConv){.n = x.shape.dim[0], .c = x.shape.dim[1], .h = x.shape.dim[2],
-                       .w = x.shape.dim[3], .o = w.shape.dim[0], .kh = w.shape.dim[2],
+    return (PlainConv){.n = x.shape.dim[0],
+                       .c = x.shape.dim[1],
+                       .h = x.shape.dim[2],
+                       .w = x.shape.dim[3],
+                       .o = w.shape.dim[0],
+                       .kh = w.shape.dim[2],
                        .kw = w.shape.dim[3],
                        .stride = (int64_t)nb_case_number(c, "stride", 1),
                        .pad = (int64_t)nb_case_number(c, "padding", 0)};
@@ -195,8 +208,10 @@ static bool bias_correction(const NbCase *c) {
     const bool per_channel =
         strcmp(nb_case_string(c, "weight_granularity", "tensor"), "channel") == 0;
     const NbQuantSpec spec = {.grid = {.bits = (int)nb_case_number(c, "weight_bits", 8),
-                                       .is_signed = true, .narrow = true},
-                              .scale_from = NB_SCALE_STATS, .scale_min = 1e-10F};
+                                       .is_signed = true,
+                                       .narrow = true},
+                              .scale_from = NB_SCALE_STATS,
+                              .scale_min = 1e-10F};
     const NbChannels w = channels_of(c, "w", 0);
     const size_t rows = per_channel ? w.channels : 1;
     const size_t n = count_of(&w) / rows;
@@ -224,11 +239,8 @@ static const struct {
     const char *kind;
     bool (*run)(const NbCase *c);
 } kinds[] = {
-    {"merge_bn", merge_bn},
-    {"cross_layer_equalization", equalization},
-    {"ptq_gptq", gptq},
-    {"ptq_gpfq", gpfq},
-    {"bias_correction", bias_correction},
+    {"merge_bn", merge_bn}, {"cross_layer_equalization", equalization}, {"ptq_gptq", gptq},
+    {"ptq_gpfq", gpfq},     {"bias_correction", bias_correction},
 };
 
 static void every_case(void **state) {
