@@ -35,7 +35,7 @@ float nb_round(NbRound mode, float v) {
     case NB_ROUND_TO_ZERO: return truncf(v);
     case NB_ROUND_DPU: return round_dpu(v);
     }
-    assert(!"rounding mode");
+    assert(false && "rounding mode");
     return v;
 }
 

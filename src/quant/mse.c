@@ -38,7 +38,7 @@ float nb_stat_mse_threshold(const NbQuantSpec *spec, const float *x, size_t n, N
     const float start = grid.shifted ? fabsf(ends.high - ends.low) : nb_stat_max(x, n);
     const float base = start / (float)grid.steps;
     float best = base;
-    double least = INFINITY;
+    double least = HUGE_VAL;
     for (int i = 2; i <= grid.steps; i++) {
         const float candidate = base * (float)i;
         const float scale = scale_of(spec, candidate);
@@ -55,7 +55,7 @@ float nb_stat_mse_threshold(const NbQuantSpec *spec, const float *x, size_t n, N
 float nb_stat_mse_low(const NbQuantSpec *spec, const float *x, size_t n, float scale, int steps) {
     const float base = nb_stat_interval(x, n, 0.0, 100.0).low / (float)steps;
     float best = base;
-    double least = INFINITY;
+    double least = HUGE_VAL;
     for (int i = 2; i <= steps; i++) {
         const float candidate = base * (float)i;
         const double loss = squared_error(spec, x, n, scale, nb_zero_point(spec, candidate, scale));

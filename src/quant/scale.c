@@ -43,7 +43,7 @@ static float restricted(const NbQuantSpec *spec, float value) {
     case NB_RESTRICT_LOG_FP: return exp2_once(value);
     case NB_RESTRICT_POT: return exp2_once(ceilf(value));
     }
-    assert(!"restriction");
+    assert(false && "restriction");
     return value;
 }
 
@@ -86,7 +86,7 @@ static float threshold(const NbQuantSpec *spec, const float *row, size_t n, cons
     }
     case NB_SCALE_PARAMETER: return nb_quant_threshold_of(spec, *value);
     }
-    assert(!"source of the scale");
+    assert(false && "source of the scale");
     return 1.0F;
 }
 

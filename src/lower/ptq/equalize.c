@@ -147,7 +147,7 @@ NbStatus nb_ptq_equalize(const NbEqualizeRegion *region, size_t n_regions,
     Sides sides = {0};
     NB_TRY(take_sides(region, n_regions, arena, &sides, err));
     int done = 0;
-    double largest = INFINITY;
+    double largest = HUGE_VAL;
     while (done < options->sweeps && largest >= options->stop) {
         largest = 0.0;
         for (size_t k = 0; k < n_regions; k++) {
