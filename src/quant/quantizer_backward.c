@@ -10,6 +10,7 @@
 #include "quant/quantizer.h"
 
 #include "quant/core.h"
+#include "quant/statistics.h"
 
 #include <math.h>
 #include <string.h>
@@ -173,6 +174,15 @@ static Peak peak(const float *x, size_t n) {
     return p;
 }
 
+/* d threshold / d statistic: 1, or what rounding the exponent up makes of it. */
+static double domain_factor(const NbQuantSpec *spec, float statistic) {
+    if (spec->restrict_to == NB_RESTRICT_FP)
+        return 1.0;
+    const float bounded = nb_quant_bound(statistic, spec->scale_min);
+    const float value = nb_quant_value_of(spec, bounded);
+    return nb_quant_threshold_slope(spec, value) / (0.69314718055994530942 * (double)bounded);
+}
+
 /* Hands the gradient of the threshold to the elements it was measured on. An all-zero row gets
  * none: the sign of 0 is 0. */
 static void statistic_backward(const NbQuantSpec *spec, const float *x, size_t n,
@@ -180,12 +190,7 @@ static void statistic_backward(const NbQuantSpec *spec, const float *x, size_t n
     const Peak p = peak(x, n);
     if (p.size == 0.0F)
         return;
-    double d = d_threshold;
-    if (spec->restrict_to != NB_RESTRICT_FP) {
-        const float stat = nb_quant_bound(p.size, spec->scale_min);
-        const float value = nb_quant_value_of(spec, stat);
-        d *= nb_quant_threshold_slope(spec, value) / (0.69314718055994530942 * (double)stat);
-    }
+    const double d = d_threshold * domain_factor(spec, p.size);
     const size_t last = spec->per_channel ? p.first + 1 : n;
     const double share = spec->per_channel ? d : d / (double)p.count;
     for (size_t i = p.first; i < last; i++)
@@ -195,13 +200,8 @@ static void statistic_backward(const NbQuantSpec *spec, const float *x, size_t n
 
 /* Every element has its part in the mean of the sizes. */
 static void mean_backward(const NbQuantSpec *spec, const float *x, size_t n, double d_threshold,
-                          float scale, float *dx) {
-    double share = d_threshold / (double)n;
-    if (spec->restrict_to != NB_RESTRICT_FP) {
-        const double stat = (double)scale * (double)nb_quant_int_threshold(spec);
-        const float value = nb_quant_value_of(spec, (float)stat);
-        share *= nb_quant_threshold_slope(spec, value) / (0.69314718055994530942 * stat);
-    }
+                          float *dx) {
+    const double share = d_threshold * domain_factor(spec, nb_stat_mean(x, n)) / (double)n;
     for (size_t i = 0; i < n; i++)
         if (x[i] != 0.0F)
             dx[i] = (float)((double)dx[i] + (x[i] > 0.0F ? share : -share));
@@ -229,7 +229,7 @@ void nb_quant_backward(const NbQuantSpec *spec, const float *x, size_t channels,
         if (spec->scale_from == NB_SCALE_STATS && dx_row)
             statistic_backward(spec, row, n, d_threshold, dx_row);
         if (spec->scale_from == NB_SCALE_MEAN && dx_row)
-            mean_backward(spec, row, n, d_threshold, scale, dx_row);
+            mean_backward(spec, row, n, d_threshold, dx_row);
         if (spec->scale_from == NB_SCALE_PARAMETER && d_value)
             d_value[c] += (float)(d_threshold * nb_quant_threshold_slope(spec, *v) *
                                   learning_factor(spec, n));

@@ -4,6 +4,8 @@
  * double and rounded once, so that they do not depend on a libm's last float bit. */
 #include "quant/quantizer.h"
 
+#include "quant/statistics.h"
+
 #include <assert.h>
 #include <float.h>
 #include <math.h>
@@ -66,21 +68,13 @@ static float largest(const float *x, size_t n) {
     return top;
 }
 
-/* Sum in double, in index order. */
-static float mean_size(const float *x, size_t n) {
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)fabsf(x[i]);
-    return n ? (float)(sum / (double)n) : 0.0F;
-}
-
 static float threshold(const NbQuantSpec *spec, const float *row, size_t n, const float *value) {
     switch (spec->scale_from) {
     case NB_SCALE_CONST: return nb_quant_threshold_of(spec, nb_quant_value_of(spec, spec->init));
     case NB_SCALE_STATS:
     case NB_SCALE_MEAN: {
         const bool mean = spec->scale_from == NB_SCALE_MEAN;
-        const float measured = mean ? mean_size(row, n) : largest(row, n);
+        const float measured = mean ? nb_stat_mean(row, n) : largest(row, n);
         const float stat = nb_quant_bound(measured, spec->scale_min);
         return nb_quant_threshold_of(spec, nb_quant_value_of(spec, stat));
     }

@@ -53,17 +53,23 @@ static double surrogate(const Setup *s, size_t i, double x, double scale) {
     return (c + moved) * scale;
 }
 
-static double row_loss(const Setup *s, size_t row, size_t moved, double x, double value) {
-    const bool stats = s->spec.scale_from == NB_SCALE_STATS;
+/* What the threshold of a row is made from, with one element moved. */
+static double measured(const Setup *s, size_t row, size_t moved, double x) {
     double top = 0.0;
-    double start = 0.0;
+    double sum = 0.0;
     for (size_t i = row * N; i < (row + 1) * N; i++) {
-        const double at = i == moved ? x : (double)s->x[i];
-        top = fmax(top, fabs(at));
-        start = fmax(start, fabs((double)s->x[i]));
+        const double size = fabs(i == moved ? x : (double)s->x[i]);
+        top = fmax(top, size);
+        sum += size;
     }
-    const double t = threshold_of(s, stats ? top : value, stats ? start : (double)s->value[row]);
-    const double scale = t / (double)nb_quant_int_threshold(&s->spec);
+    return s->spec.scale_from == NB_SCALE_MEAN ? sum / N : top;
+}
+
+static double row_loss(const Setup *s, size_t row, size_t moved, double x, double value) {
+    const bool learned = s->spec.scale_from == NB_SCALE_PARAMETER;
+    const double now = learned ? value : measured(s, row, moved, x);
+    const double start = learned ? (double)s->value[row] : measured(s, row, ALL, 0.0);
+    const double scale = threshold_of(s, now, start) / (double)nb_quant_int_threshold(&s->spec);
     double loss = 0.0;
     for (size_t i = row * N; i < (row + 1) * N; i++)
         loss += (double)s->g[i] * surrogate(s, i, i == moved ? x : (double)s->x[i], scale);
