@@ -17,6 +17,8 @@ static NbStatus fail_errno(NbError *err, const char *path, const char *what) {
 
 static NbStatus open_regular(const char *path, int *fd, size_t *size, NbError *err) {
     *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return nb_fail(NB_ERR_FORMAT, err, "%s: no such file", path);
     if (*fd < 0)
         return fail_errno(err, path, "open");
     struct stat info;

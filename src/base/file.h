@@ -46,6 +46,8 @@ NB_FALLIBLE nb_file_append(const char *path, const void *data, size_t size, NbEr
 
 bool nb_path_exists(const char *path);
 bool nb_path_is_folder(const char *path);
+/* When the file was last written, in seconds since 1970; -1: there is no such file. */
+double nb_file_time(const char *path);
 
 /* "a/b" from "a" and "b"; b itself when it is absolute or a is "". NULL: out of memory. */
 char *nb_path_join(NbArena *arena, const char *a, const char *b);

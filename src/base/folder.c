@@ -17,6 +17,13 @@ bool nb_path_is_folder(const char *path) {
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+double nb_file_time(const char *path) {
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return -1.0;
+    return (double)info.st_mtim.tv_sec + 1e-9 * (double)info.st_mtim.tv_nsec;
+}
+
 static NbStatus make_one(const char *path, NbError *err) {
     if (mkdir(path, 0777) == 0 || (errno == EEXIST && nb_path_is_folder(path)))
         return NB_OK;
