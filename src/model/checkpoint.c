@@ -103,6 +103,7 @@ static json_t *model_json(const NbModel *m, const char *bits) {
     failed |= json_object_set_new(o, "bits_from_file", json_boolean(m->bits_from_file));
     failed |= json_object_set_new(o, "hardtanh", json_boolean(m->head.hardtanh));
     failed |= json_object_set_new(o, "compat", json_boolean(m->compat));
+    failed |= json_object_set_new(o, "imgsz", json_integer(m->imgsz));
     failed |= json_object_set_new(o, "input_scale", json_real(input_scale(&m->graph)));
     failed |= json_object_set_new(o, "yaml_path", json_string(m->yaml_path));
     failed |= json_object_set_new(o, "yaml", json_string(m->yaml));

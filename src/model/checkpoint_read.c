@@ -269,6 +269,8 @@ static NB_FALLIBLE rebuild(const json_t *o, const NbModelOptions *given, NbArena
     NB_TRY(need_text(o, "yaml_path", &yaml_path, err));
     NB_TRY(read_options(o, given, scratch, &options, err));
     NB_TRY(nb_model_from_yaml(yaml_path, yaml, strlen(yaml), &options, out, err));
+    const json_int_t imgsz = json_integer_value(json_object_get(o, "imgsz"));
+    out->imgsz = imgsz > 0 && imgsz <= 65536 ? (int)imgsz : 0;
     NB_TRY(read_anchors(o, &out->head, err));
     return read_names(o, out, scratch, err);
 }

@@ -37,6 +37,7 @@ typedef struct NbModel {
     char *yaml;          /* text of the model file it was built from */
     char *yaml_path;     /* for messages */
     bool compat;         /* built as quantized-yolov5 builds it */
+    int imgsz;           /* side it was trained at; 0: not known */
 } NbModel;
 
 typedef struct NbModelOptions {
