@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Everything that decides what a training run computes. Two runs with the same NbHyper, model and
+ * data end in the same bytes, whatever the threads. Names as users of YOLOv5 and Ultralytics know
+ * them; defaults in hyper.c. */
+#ifndef NB_TRAIN_HYPER_H
+#define NB_TRAIN_HYPER_H
+
+#include "base/status.h"
+#include "data/loader.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum NbOptimizerKind { NB_SGD, NB_ADAM, NB_ADAMW } NbOptimizerKind;
+
+typedef struct NbHyper {
+    int epochs;
+    int batch;
+    int imgsz;
+    int nbs; /* nominal batch: gradients are accumulated up to it */
+    uint64_t seed;
+
+    NbOptimizerKind optimizer;
+    double lr0, lrf; /* start rate; final rate as a fraction of it */
+    double momentum; /* SGD momentum, Adam's beta1 */
+    double weight_decay;
+    bool cos_lr;
+    double warmup_epochs;
+    int warmup_min; /* iterations a warm-up takes at least */
+    double warmup_momentum, warmup_bias_lr;
+    double clip_norm; /* global gradient norm; 0: off */
+    double quant_lr;  /* rate of quantizer values relative to the others */
+    double ema_decay, ema_tau;
+
+    double box, obj, cls; /* gains before scaling by levels, classes and size */
+    double cls_pw, obj_pw, anchor_t, fl_gamma, label_smoothing;
+    bool autobalance;
+
+    NbAugment augment;
+    int close_mosaic; /* epochs at the end without mosaic and mixup */
+    bool multi_scale; /* side in 0.5 to 1.5 imgsz, per batch */
+    bool single_cls;
+    int freeze;   /* the first layers are not trained */
+    int patience; /* epochs without a better fitness; 0: never stop */
+    int save_period;
+    bool autoanchor;
+    double calibrate; /* share of an activation its start threshold covers, in percent; 0: keep */
+    bool compat;      /* quantized-yolov5's ways; see docs */
+} NbHyper;
+
+/* Defaults of nibble, or with compat those of quantized-yolov5's hyp.widerface. */
+NbHyper nb_hyper_default(bool compat);
+
+/* Says which value is out of range, what was expected and found. */
+NB_FALLIBLE nb_hyper_check(const NbHyper *h, NbError *err);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/run_files.h"
+
+#include "base/file.h"
+#include "base/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char head[] =
+    "epoch,time,train/box_loss,train/cls_loss,train/dfl_loss,"
+    "metrics/precision(B),metrics/recall(B),metrics/mAP50(B),metrics/mAP50-95(B),"
+    "val/box_loss,val/cls_loss,val/dfl_loss,lr/pg0,lr/pg1,lr/pg2,"
+    "train/obj_loss,val/obj_loss,quant/mAP50-95,images_per_second\n";
+
+NbStatus nb_run_folder_make(const char *project, const char *name, bool exist_ok, NbArena *arena,
+                            char **out, NbError *err) {
+    char *const first = nb_path_join(arena, project, name);
+    char *path = first;
+    for (int i = 2; path && !exist_ok && nb_path_exists(path); i++) {
+        if (i > 100000)
+            return nb_fail(NB_ERR_IO, err, "%s: too many runs of this name", first);
+        path = nb_arena_printf(arena, "%s%d", first, i);
+    }
+    char *const weights = path ? nb_path_join(arena, path, "weights") : NULL;
+    if (!weights)
+        return nb_fail_memory(err, "the run folder");
+    *out = path;
+    return nb_folder_make(weights, err);
+}
+
+NbStatus nb_run_folder_newest(const char *project, const char *name, NbArena *arena, char **out,
+                              NbError *err) {
+    char **files = NULL;
+    size_t n = 0;
+    double newest = -1.0;
+    if (nb_path_is_folder(project))
+        NB_TRY(nb_folder_list(project, true, 1000000, arena, &files, &n, err));
+    const size_t tail = strlen(name);
+    for (size_t i = 0; i < n; i++) {
+        const size_t size = strlen(files[i]);
+        const double time = nb_file_time(files[i]);
+        if (size <= tail || strcmp(files[i] + size - tail, name) != 0 || time <= newest)
+            continue;
+        newest = time;
+        *out = nb_arena_string_n(arena, files[i], size - tail - 1);
+    }
+    if (newest < 0.0)
+        return nb_fail(NB_ERR_FORMAT, err, "%s: expected a run with %s in it, found none", project,
+                       name);
+    return *out ? NB_OK : nb_fail_memory(err, project);
+}
+
+/* End of the last row (its line feed included) that is kept: rows 1..epochs. */
+static size_t end_of_rows(const char *text, int epochs, double *seconds) {
+    const char *at = strchr(text, '\n');
+    if (!at)
+        return 0;
+    const char *end = ++at;
+    for (; *at; at = end) {
+        const char *const stop = strchr(at, '\n');
+        char *comma;
+        const long epoch = strtol(at, &comma, 10);
+        if (!stop || *comma != ',' || epoch < 1 || epoch > epochs)
+            return (size_t)(at - text);
+        *seconds = strtod(comma + 1, NULL);
+        end = stop + 1;
+    }
+    return (size_t)(end - text);
+}
+
+NbStatus nb_results_begin(const char *path, int epochs, double *seconds, NbError *err) {
+    *seconds = 0.0;
+    if (!nb_path_exists(path) || epochs == 0)
+        return nb_file_write(path, head, sizeof head - 1, err);
+    NbArena arena = {0};
+    NbBytes bytes;
+    NbStatus status = nb_file_read(path, 256U << 20, &arena, &bytes, err);
+    if (status == NB_OK) {
+        const size_t keep = end_of_rows((const char *)bytes.data, epochs, seconds);
+        status = keep ? nb_file_write(path, bytes.data, keep, err)
+                      : nb_file_write(path, head, sizeof head - 1, err);
+    }
+    nb_arena_release(&arena);
+    return status;
+}
+
+NbStatus nb_results_add(const char *path, const NbEpochRow *r, NbError *err) {
+    char quant[32] = "";
+    if (isfinite(r->quant_map50_95))
+        (void)snprintf(quant, sizeof quant, "%.6g", r->quant_map50_95);
+    char line[1024];
+    const int n = snprintf(
+        line, sizeof line,
+        "%d,%.6g,%.6g,%.6g,0,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,0,%.6g,%.6g,%.6g,%.6g,%.6g,%s,%.6g\n",
+        r->epoch, r->seconds, r->train[0], r->train[2], r->precision, r->recall, r->map50,
+        r->map50_95, r->val[0], r->val[2], r->lr[0], r->lr[1], r->lr[2], r->train[1], r->val[1],
+        quant, r->images_per_second);
+    return nb_file_append(path, line, (size_t)n, err);
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/trainer.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "train/loss.h"
+#include "train/step.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    MAX_ROLLBACKS = 8,
+    CALIBRATION_PICTURES = 4,
+};
+
+typedef struct Trainer {
+    const NbTrainOptions *options;
+    NbHyper hyper;
+    NbTrainState state;
+    NbStepper stepper;
+    NbLoader *loader;
+    NbExecutor *executor;     /* training */
+    NbExecutor *val_executor; /* inference; made when first needed */
+    NbArena arena;            /* paths */
+    char *csv, *last, *best;
+    int batches;
+    double started, earlier; /* clock at the start; seconds of earlier parts of the run */
+    double trained_s;        /* time in steps */
+    int64_t trained;         /* pictures in them */
+    double saved;            /* clock when last was written */
+    NbEpochRow best_row;
+} Trainer;
+
+static void say(const Trainer *t, const char *text) {
+    if (t->options->hooks.on_message)
+        t->options->hooks.on_message(t->options->hooks.user, text);
+}
+
+static bool has_level_outputs(const NbModel *m) { return m->graph.n_outputs == m->head.levels; }
+
+/* ---- set-up ---- */
+
+static NbStatus make_paths(Trainer *t, NbError *err) {
+    const char *const folder = t->options->folder;
+    t->csv = nb_path_join(&t->arena, folder, "results.csv");
+    t->last = nb_path_join(&t->arena, folder, "weights/last.safetensors");
+    t->best = nb_path_join(&t->arena, folder, "weights/best.safetensors");
+    return t->csv && t->last && t->best ? NB_OK : nb_fail_memory(err, folder);
+}
+
+static NbStatus make_loader(Trainer *t, NbError *err) {
+    const NbTrainOptions *const o = t->options;
+    if (o->train->n_labels == 0)
+        return nb_fail(NB_ERR_FORMAT, err,
+                       "training pictures: expected labelled boxes, found none in %d pictures",
+                       o->train->n);
+    const NbLoaderOptions loading = {.samples = o->train,
+                                     .batch = t->hyper.batch,
+                                     .imgsz = t->hyper.imgsz,
+                                     .augment = true,
+                                     .augmentation = t->hyper.augment,
+                                     .shuffle = !t->hyper.compat,
+                                     .seed = t->hyper.seed,
+                                     .workers = o->workers,
+                                     .cache_limit = o->cache_limit,
+                                     .compat = t->hyper.compat};
+    NB_TRY(nb_loader_new(&loading, &t->loader, err));
+    t->batches = nb_loader_batches(t->loader);
+    return NB_OK;
+}
+
+static NbSchedule make_schedule(const NbHyper *h, int batches) {
+    const double wanted = rint(h->warmup_epochs * batches);
+    const int warmup = wanted > h->warmup_min ? (int)wanted : h->warmup_min;
+    return (NbSchedule){.epochs = h->epochs,
+                        .batches = batches,
+                        .batch = h->batch,
+                        .nbs = h->nbs,
+                        .cosine = h->cos_lr,
+                        .linear_reaches_end = h->compat,
+                        .late = h->compat,
+                        .warmup = h->warmup_epochs > 0.0 ? warmup : 0,
+                        .lr0 = h->lr0,
+                        .lrf = h->lrf,
+                        .momentum = h->momentum,
+                        .warmup_momentum = h->warmup_momentum,
+                        .warmup_bias_lr = h->warmup_bias_lr};
+}
+
+static void freeze_layers(NbModel *m, int layers) {
+    for (NbNodeId id = 0; id < m->graph.n_nodes; id++) {
+        NbNode *const node = &m->graph.node[id];
+        if (node->op == NB_OP_PARAM && node->layer >= 0 && node->layer < layers)
+            node->attr.param.frozen = true;
+    }
+}
+
+static NbStatus calibrate_from_loader(Trainer *t, NbError *err) {
+    NbBatch batch;
+    NB_TRY(nb_loader_seek(t->loader, 0, 0, 0, -1.0, err));
+    NB_TRY(nb_loader_next(t->loader, &batch, err));
+    const int count = batch.count < CALIBRATION_PICTURES ? batch.count : CALIBRATION_PICTURES;
+    return nb_train_calibrate(t->options->model, batch.images, count, batch.imgsz, batch.imgsz,
+                              t->hyper.calibrate, err);
+}
+
+static NbStatus make_executor(Trainer *t, bool training, NbExecutor **out, NbError *err) {
+    const NbExecutorOptions options = {.batch = t->hyper.batch,
+                                       .height = t->hyper.imgsz,
+                                       .width = t->hyper.imgsz,
+                                       .training = training,
+                                       .quantizers = t->options->quantizers,
+                                       .pool = t->options->pool};
+    return nb_executor_new(&t->options->model->graph, &options, out, err);
+}
+
+static NbStatus set_up(Trainer *t, NbError *err) {
+    const NbTrainOptions *const o = t->options;
+    NB_TRY(nb_hyper_check(&t->hyper, err));
+    if (!has_level_outputs(o->model))
+        return nb_fail(NB_ERR_UNSUPPORTED, err, "the model has no detection head to train");
+    NB_TRY(make_paths(t, err));
+    NB_TRY(make_loader(t, err));
+    freeze_layers(o->model, t->hyper.freeze);
+    if (!o->resume && o->quantizers && t->hyper.calibrate > 0.0)
+        NB_TRY(calibrate_from_loader(t, err));
+    NB_TRY(nb_train_state_new(o->model, &t->hyper, &t->state, err));
+    if (o->resume)
+        NB_TRY(nb_train_state_load(&t->state, &t->hyper, o->resume, o->resume_path, err));
+    NB_TRY(make_executor(t, true, &t->executor, err));
+    t->stepper = (NbStepper){.state = &t->state,
+                             .hyper = &t->hyper,
+                             .schedule = make_schedule(&t->hyper, t->batches),
+                             .executor = t->executor};
+    return nb_results_begin(t->csv, t->state.epochs_done, &t->earlier, err);
+}
+
+static void tear_down(Trainer *t) {
+    nb_step_release(&t->stepper);
+    nb_executor_free(t->executor);
+    nb_executor_free(t->val_executor);
+    nb_loader_free(t->loader);
+    nb_train_state_release(&t->state);
+    nb_arena_release(&t->arena);
+}
+
+/* ---- one epoch ---- */
+
+static NbStatus save_last(Trainer *t, NbError *err) {
+    t->saved = nb_clock_seconds();
+    return nb_train_state_save(&t->state, &t->hyper, t->options->args, t->last, err);
+}
+
+static double mosaic_of(const Trainer *t, int epoch) {
+    return epoch >= t->hyper.epochs - t->hyper.close_mosaic && t->hyper.close_mosaic > 0 ? 0.0
+                                                                                         : -1.0;
+}
+
+/* Goes to where the state says the run is. */
+static NbStatus seek(Trainer *t, NbError *err) {
+    const int epoch = (int)(t->state.iteration / t->batches);
+    const int batch = (int)(t->state.iteration % t->batches);
+    return nb_loader_seek(t->loader, epoch, batch, 0, mosaic_of(t, epoch), err);
+}
+
+/* A batch was passed over. Now and then that is an accident; again and again it is divergence. */
+static NbStatus note_broken(Trainer *t, const char *broken, NbError *err) {
+    const long long at = (long long)t->state.iteration - 1;
+    if (t->state.rollbacks > MAX_ROLLBACKS)
+        return nb_fail(NB_ERR_CHECK, err,
+                       "iteration %lld: %s is not finite, for the %dth time in this run", at,
+                       broken, t->state.rollbacks);
+    char text[256];
+    (void)snprintf(text, sizeof text,
+                   "iteration %lld: %s is not finite; the batch is passed over and the rate is "
+                   "lowered to %g of its schedule",
+                   at, broken, t->state.lr_scale);
+    say(t, text);
+    return NB_OK;
+}
+
+static void report_progress(Trainer *t, int epoch, int batch) {
+    const NbTrainHooks *const hooks = &t->options->hooks;
+    if (!hooks->on_progress)
+        return;
+    NbTrainProgress p = {
+        .epoch = epoch + 1, .epochs = t->hyper.epochs, .batch = batch + 1, .batches = t->batches};
+    for (int i = 0; i < 3 && t->state.losses; i++)
+        p.loss[i] = t->state.loss[i] / (double)t->state.losses;
+    if (t->trained_s > 0.0 && t->trained > 0) {
+        p.images_per_second = (double)t->trained / t->trained_s;
+        const double left = (double)t->hyper.epochs * t->batches - (double)t->state.iteration;
+        p.seconds_left = left * t->hyper.batch / p.images_per_second;
+    }
+    hooks->on_progress(hooks->user, &p);
+}
+
+static NbStatus run_one_batch(Trainer *t, int epoch, NbStepResult *result, NbError *err) {
+    const double start = nb_clock_seconds();
+    const int number = (int)(t->state.iteration % t->batches);
+    NbBatch batch;
+    NB_TRY(nb_loader_next(t->loader, &batch, err));
+    if (t->options->hooks.on_batch)
+        t->options->hooks.on_batch(t->options->hooks.user, epoch, number, &batch);
+    NB_TRY(nb_step_run(&t->stepper, &batch, result, err));
+    if (result->broken)
+        return note_broken(t, result->broken, err);
+    t->trained_s += nb_clock_seconds() - start;
+    t->trained += batch.count;
+    report_progress(t, epoch, number);
+    return NB_OK;
+}
+
+static bool asked_to_stop(const Trainer *t) {
+    return t->options->hooks.should_stop && t->options->hooks.should_stop(t->options->hooks.user);
+}
+
+/* Steps up to the end of the epoch the state is in. */
+static NbStatus run_steps(Trainer *t, int epoch, NbStepResult *result, NbError *err) {
+    while (t->state.iteration < (int64_t)(epoch + 1) * t->batches) {
+        NB_TRY(run_one_batch(t, epoch, result, err));
+        if (asked_to_stop(t)) {
+            NB_TRY(save_last(t, err));
+            return nb_fail(NB_ERR_STOPPED, err, "stopped in epoch %d; %s continues it", epoch + 1,
+                           t->last);
+        }
+        if (t->options->save_seconds > 0.0 &&
+            nb_clock_seconds() - t->saved >= t->options->save_seconds)
+            NB_TRY(save_last(t, err));
+    }
+    return NB_OK;
+}
+
+/* ---- the end of an epoch ---- */
+
+static NbStatus run_raw(void *user, const uint8_t *images, int count, NbHeadLevel *level,
+                        NbError *err) {
+    Trainer *const t = user;
+    const NbModel *const m = t->options->model;
+    NB_TRY(nb_executor_forward(t->val_executor, images, count, false, err));
+    for (int i = 0; i < m->head.levels; i++) {
+        const NbShape *const shape = &m->graph.node[m->graph.output[i]].shape;
+        level[i] = nb_head_level_nhwc(&m->head, nb_executor_output(t->val_executor, i), NULL,
+                                      (int)shape->dim[2], (int)shape->dim[3]);
+    }
+    return NB_OK;
+}
+
+static NbStatus score_average(Trainer *t, NbEpochRow *row, NbError *err) {
+    const NbModel *const m = t->options->model;
+    if (!t->val_executor)
+        NB_TRY(make_executor(t, false, &t->val_executor, err));
+    const NbYolov5Loss loss = nb_head_loss(&m->head, &t->hyper, t->state.balance);
+    const NbValOptions options = {.samples = t->options->val,
+                                  .imgsz = t->hyper.imgsz,
+                                  .batch = t->hyper.batch,
+                                  .workers = t->options->workers,
+                                  .conf = 0.001F,
+                                  .iou = 0.6,
+                                  .max_det = 300,
+                                  .decode =
+                                      m->head.hardtanh ? NB_DECODE_HARDTANH_F : NB_DECODE_SIGMOID,
+                                  .class_of_one = t->hyper.compat,
+                                  .matching = NB_MATCH_PER_IOU,
+                                  .cache_limit = t->options->cache_limit};
+    const NbRawRun run = {.user = t, .run = run_raw};
+    NbValResult result;
+    const NbStatus status = nb_validate(&run, &m->head, &loss, &options, &result, err);
+    row->precision = result.score.precision;
+    row->recall = result.score.recall;
+    row->map50 = result.score.map50;
+    row->map50_95 = result.score.map50_95;
+    memcpy(row->val, result.loss, sizeof row->val);
+    nb_val_result_release(&result);
+    return status;
+}
+
+/* Scores the averaged weights and keeps them when they are the best so far. */
+static NbStatus score_epoch(Trainer *t, NbEpochRow *row, bool *best, NbError *err) {
+    nb_train_state_swap_ema(&t->state);
+    NbStatus status = score_average(t, row, err);
+    const double fitness = 0.1 * row->map50 + 0.9 * row->map50_95;
+    *best = status == NB_OK && fitness >= t->state.best_fitness;
+    if (*best) {
+        t->state.best_fitness = fitness;
+        t->state.best_epoch = row->epoch;
+        t->best_row = *row;
+        status = nb_train_model_save(t->options->model, t->options->args, t->best, err);
+    }
+    nb_train_state_swap_ema(&t->state);
+    return status;
+}
+
+static NbStatus finish_epoch(Trainer *t, int epoch, const NbStepResult *last, NbError *err) {
+    NbEpochRow row = {.epoch = epoch + 1, .quant_map50_95 = NAN};
+    for (int i = 0; i < 3 && t->state.losses; i++)
+        row.train[i] = t->state.loss[i] / (double)t->state.losses;
+    row.lr[0] = last->rates.lr;
+    row.lr[1] = last->rates.lr;
+    row.lr[2] = last->rates.lr_bias;
+    bool best = false;
+    NB_TRY_IN(score_epoch(t, &row, &best, err), err, "epoch %d", epoch + 1);
+    if (t->options->quantizers)
+        row.quant_map50_95 = row.map50_95;
+    row.images_per_second = t->trained_s > 0.0 ? (double)t->trained / t->trained_s : 0.0;
+    row.seconds = t->earlier + nb_clock_seconds() - t->started;
+    if (best)
+        t->best_row = row;
+    NB_TRY(nb_results_add(t->csv, &row, err));
+    memset(t->state.loss, 0, sizeof t->state.loss);
+    t->state.losses = 0;
+    if (t->state.lr_scale < 1.0) /* an epoch went by: try the schedule's rate again, step by step */
+        t->state.lr_scale *= 2.0;
+    t->state.epochs_done = epoch + 1;
+    NB_TRY(save_last(t, err));
+    if (t->hyper.save_period > 0 && (epoch + 1) % t->hyper.save_period == 0) {
+        char *const path = nb_arena_printf(&t->arena, "%s/weights/epoch%d.safetensors",
+                                           t->options->folder, epoch + 1);
+        if (!path)
+            return nb_fail_memory(err, "a path");
+        NB_TRY(nb_train_state_save(&t->state, &t->hyper, t->options->args, path, err));
+    }
+    if (t->options->hooks.on_epoch)
+        t->options->hooks.on_epoch(t->options->hooks.user, &row, best);
+    return NB_OK;
+}
+
+static NbStatus run_epochs(Trainer *t, NbTrainSummary *out, NbError *err) {
+    t->started = nb_clock_seconds();
+    t->saved = t->started;
+    for (int epoch = t->state.epochs_done; epoch < t->hyper.epochs; epoch++) {
+        NbStepResult result = {.rates = nb_schedule_at(&t->stepper.schedule, t->state.iteration)};
+        NB_TRY(seek(t, err));
+        NB_TRY(run_steps(t, epoch, &result, err));
+        NB_TRY(finish_epoch(t, epoch, &result, err));
+        if (t->hyper.patience > 0 && epoch + 1 - t->state.best_epoch >= t->hyper.patience) {
+            out->stopped_early = epoch + 1 < t->hyper.epochs;
+            break;
+        }
+        if (asked_to_stop(t) && epoch + 1 < t->hyper.epochs)
+            return nb_fail(NB_ERR_STOPPED, err, "stopped after epoch %d; %s continues it",
+                           epoch + 1, t->last);
+    }
+    return NB_OK;
+}
+
+NbStatus nb_train(const NbTrainOptions *options, NbTrainSummary *out, NbError *err) {
+    *out = (NbTrainSummary){0};
+    Trainer t = {.options = options, .hyper = options->hyper};
+    NbStatus status = set_up(&t, err);
+    if (status == NB_OK)
+        status = run_epochs(&t, out, err);
+    out->epochs = t.state.epochs_done;
+    out->seconds = t.earlier + (t.started > 0.0 ? nb_clock_seconds() - t.started : 0.0);
+    out->images_per_second = t.trained_s > 0.0 ? (double)t.trained / t.trained_s : 0.0;
+    out->loader_share =
+        t.loader && t.trained_s > 0.0 ? nb_loader_waited(t.loader) / t.trained_s : 0.0;
+    out->best_fitness = t.state.best_fitness;
+    out->best_epoch = t.state.best_epoch;
+    out->best = t.best_row;
+    tear_down(&t);
+    return status;
+}

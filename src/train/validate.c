@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/validate.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+NbHeadLevel nb_head_level_nhwc(const NbHead *head, const float *raw, float *grad, int ny, int nx) {
+    const ptrdiff_t no = 5 + head->nc;
+    const ptrdiff_t channels = head->anchors * no;
+    return (NbHeadLevel){.raw = raw,
+                         .grad = grad,
+                         .ny = ny,
+                         .nx = nx,
+                         .sb = channels * nx * ny,
+                         .sa = no,
+                         .sy = channels * nx,
+                         .sx = channels,
+                         .sc = 1};
+}
+
+NbStatus nb_detect_picture(const NbHead *head, const NbHeadLevel *level, int b,
+                           const NbValOptions *o, float gain, const float pad[2], int width,
+                           int height, NbArena *arena, NbDetection **out, size_t *count,
+                           NbError *err) {
+    const size_t no = 5 + (size_t)head->nc;
+    size_t rows = 0;
+    for (int i = 0; i < head->levels; i++)
+        rows += (size_t)head->anchors * (size_t)level[i].ny * (size_t)level[i].nx;
+    float *const row = NB_NEW(arena, float, rows *no);
+    if (!row)
+        return nb_fail_memory(err, "decoded outputs");
+    float *at = row;
+    for (int i = 0; i < head->levels; i++) {
+        nb_yolov5_decode(o->decode, &level[i], b, head->anchors, head->nc, head->anchor[i],
+                         head->stride[i], at);
+        at += (size_t)head->anchors * (size_t)level[i].ny * (size_t)level[i].nx * no;
+    }
+    if (head->nc == 1 && !o->class_of_one) {
+        for (size_t i = 0; i < rows; i++)
+            row[i * no + 5] = 1.0F;
+    }
+    const NbNmsOptions nms = {.conf = o->conf,
+                              .iou = o->iou,
+                              .max_det = o->max_det,
+                              .multi_label = head->nc > 1,
+                              .agnostic = o->agnostic,
+                              .has_obj = true};
+    NB_TRY(nb_nms(row, rows, head->nc, &nms, arena, out, count, err));
+    for (size_t i = 0; i < *count; i++)
+        nb_box_unletterbox((*out)[i].xyxy, gain, pad, width, height);
+    return NB_OK;
+}
+
+/* Labels of a sample as boxes in pixels of its picture. */
+static NbStatus label_boxes(const NbSample *s, NbArena *arena, NbYoloImage *image, NbError *err) {
+    NbDetection *const label = NB_NEW(arena, NbDetection, (size_t)s->n_labels);
+    if (!label)
+        return nb_fail_memory(err, "labels");
+    for (int i = 0; i < s->n_labels; i++) {
+        const float *const b = s->label[i].xywh;
+        const float w = (float)s->width;
+        const float h = (float)s->height;
+        label[i] = (NbDetection){.xyxy = {(b[0] - b[2] / 2) * w, (b[1] - b[3] / 2) * h,
+                                          (b[0] + b[2] / 2) * w, (b[1] + b[3] / 2) * h},
+                                 .conf = 1.0F,
+                                 .cls = s->label[i].cls};
+    }
+    image->label = label;
+    image->n_labels = (size_t)s->n_labels;
+    return NB_OK;
+}
+
+/* One pass over the loader. */
+typedef struct Pass {
+    const NbRawRun *run;
+    const NbHead *head;
+    const NbYolov5Loss *loss;
+    const NbValOptions *options;
+    NbValResult *out;
+    NbArena scratch;
+    int batches;
+} Pass;
+
+static NbStatus add_loss(Pass *p, const NbHeadLevel *level, const NbBatch *batch, NbError *err) {
+    NbYolov5Loss loss = *p->loss;
+    loss.autobalance = false;
+    double items[3];
+    double total;
+    NB_TRY(nb_yolov5_loss(&loss, level, batch->count, batch->target, batch->n_targets, &p->scratch,
+                          items, &total, err));
+    for (int i = 0; i < 3; i++)
+        p->out->loss[i] += items[i];
+    return NB_OK;
+}
+
+static NbStatus keep_detections(Pass *p, const NbHeadLevel *level, const NbBatch *batch, int b,
+                                NbError *err) {
+    const int index = batch->sample[b];
+    const NbSample *const s = &p->options->samples->sample[index];
+    NbYoloImage *const image = &p->out->image[index];
+    NB_TRY(label_boxes(s, &p->out->arena, image, err));
+    NbDetection *found = NULL;
+    size_t n = 0;
+    NB_TRY_IN(nb_detect_picture(p->head, level, b, p->options, batch->gain[b], batch->pad[b],
+                                s->width, s->height, &p->scratch, &found, &n, err),
+              err, "%s", s->path);
+    NbDetection *const kept = NB_NEW(&p->out->arena, NbDetection, n);
+    if (!kept)
+        return nb_fail_memory(err, "detections");
+    if (n)
+        memcpy(kept, found, n * sizeof *kept);
+    image->detection = kept;
+    image->n_detections = n;
+    return NB_OK;
+}
+
+static NbStatus run_batch(Pass *p, NbLoader *loader, NbError *err) {
+    NbHeadLevel level[NB_MAX_LEVELS];
+    NbBatch batch;
+    const double start = nb_clock_seconds();
+    NB_TRY(nb_loader_next(loader, &batch, err));
+    const double loaded = nb_clock_seconds();
+    NB_TRY(p->run->run(p->run->user, batch.images, batch.count, level, err));
+    const double computed = nb_clock_seconds();
+    nb_arena_release(&p->scratch);
+    if (p->loss)
+        NB_TRY(add_loss(p, level, &batch, err));
+    for (int b = 0; b < batch.count; b++)
+        NB_TRY(keep_detections(p, level, &batch, b, err));
+    if (p->options->on_batch)
+        p->options->on_batch(p->options->user, &batch, p->out->image);
+    p->out->preprocess_s += loaded - start;
+    p->out->inference_s += computed - loaded;
+    p->out->postprocess_s += nb_clock_seconds() - computed;
+    p->batches++;
+    return NB_OK;
+}
+
+NbStatus nb_validate(const NbRawRun *run, const NbHead *head, const NbYolov5Loss *loss,
+                     const NbValOptions *options, NbValResult *out, NbError *err) {
+    *out = (NbValResult){.n_images = options->samples->n};
+    out->image = NB_NEW(&out->arena, NbYoloImage, (size_t)out->n_images);
+    if (!out->image)
+        return nb_fail_memory(err, "a validation result");
+    const NbLoaderOptions loading = {.samples = options->samples,
+                                     .batch = options->batch,
+                                     .imgsz = options->imgsz,
+                                     .workers = options->workers,
+                                     .cache_limit = options->cache_limit};
+    NbLoader *loader = NULL;
+    NB_TRY(nb_loader_new(&loading, &loader, err));
+    Pass pass = {.run = run, .head = head, .loss = loss, .options = options, .out = out};
+    const int batches = nb_loader_batches(loader);
+    NbStatus status = NB_OK;
+    for (int i = 0; i < batches && status == NB_OK; i++)
+        status = run_batch(&pass, loader, err);
+    nb_loader_free(loader);
+    nb_arena_release(&pass.scratch);
+    NB_TRY(status);
+    for (int i = 0; i < 3 && pass.batches; i++)
+        out->loss[i] /= pass.batches;
+    return nb_yolo_score(out->image, (size_t)out->n_images, head->nc, options->matching,
+                         &out->arena, &out->score, err);
+}
+
+void nb_val_result_release(NbValResult *r) {
+    NbArena arena = r->arena;
+    nb_arena_release(&arena);
+    *r = (NbValResult){0};
+}
+
+NbStatus nb_val_coco(const NbValResult *r, int nc, NbCocoScore *out, NbError *err) {
+    NbArena scratch = {0};
+    size_t labels = 0;
+    size_t found = 0;
+    for (int i = 0; i < r->n_images; i++) {
+        labels += r->image[i].n_labels;
+        found += r->image[i].n_detections;
+    }
+    int64_t *const ids = NB_NEW(&scratch, int64_t, (size_t)r->n_images + (size_t)nc);
+    NbCocoTruth *const truth = NB_NEW(&scratch, NbCocoTruth, labels);
+    NbCocoDetection *const detection = NB_NEW(&scratch, NbCocoDetection, found);
+    if (!ids || !truth || !detection) {
+        nb_arena_release(&scratch);
+        return nb_fail_memory(err, "COCO scoring");
+    }
+    labels = 0;
+    found = 0;
+    for (int i = 0; i < r->n_images; i++) {
+        const NbYoloImage *const image = &r->image[i];
+        ids[i] = i;
+        for (size_t k = 0; k < image->n_labels; k++) {
+            const float *const b = image->label[k].xyxy;
+            const double w = (double)b[2] - (double)b[0];
+            const double h = (double)b[3] - (double)b[1];
+            truth[labels++] = (NbCocoTruth){.image = i,
+                                            .category = image->label[k].cls,
+                                            .xywh = {(double)b[0], (double)b[1], w, h},
+                                            .area = w * h};
+        }
+        for (size_t k = 0; k < image->n_detections; k++) {
+            const NbDetection *const d = &image->detection[k];
+            detection[found++] =
+                (NbCocoDetection){.image = i,
+                                  .category = d->cls,
+                                  .xywh = {(double)d->xyxy[0], (double)d->xyxy[1],
+                                           (double)d->xyxy[2] - (double)d->xyxy[0],
+                                           (double)d->xyxy[3] - (double)d->xyxy[1]},
+                                  .score = (double)d->conf};
+        }
+    }
+    for (int c = 0; c < nc; c++)
+        ids[r->n_images + c] = c;
+    const NbStatus status = nb_coco_score(ids, (size_t)r->n_images, ids + r->n_images, (size_t)nc,
+                                          truth, labels, detection, found, &scratch, out, err);
+    nb_arena_release(&scratch);
+    return status;
+}

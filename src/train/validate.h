@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Detections on a data set and their score, whatever computes the raw outputs. Detections are in
+ * pixels of the original pictures. */
+#ifndef NB_TRAIN_VALIDATE_H
+#define NB_TRAIN_VALIDATE_H
+
+#include "data/loader.h"
+#include "detect/yolov5_decode.h"
+#include "eval/score.h"
+#include "model/model.h"
+
+/* Computes raw head outputs of `count` pictures [count, height, width, 3]; fills one level each.
+ * The outputs stay valid until the next call. */
+typedef struct NbRawRun {
+    void *user;
+    NbStatus (*run)(void *user, const uint8_t *images, int count, NbHeadLevel *level, NbError *err);
+} NbRawRun;
+
+typedef struct NbValOptions {
+    const NbSamples *samples;
+    int imgsz;
+    int batch;
+    int workers;
+    float conf;
+    double iou;
+    int max_det;
+    bool agnostic;
+    NbDecode decode;
+    bool class_of_one; /* one class: the confidence is the objectness alone when false */
+    NbYoloMatching matching;
+    size_t cache_limit;
+    /* NULL, or called after each batch with its pictures and detections (for sample pictures) */
+    void (*on_batch)(void *user, const NbBatch *batch, const NbYoloImage *first);
+    void *user;
+} NbValOptions;
+
+typedef struct NbValResult {
+    NbArena arena;      /* holds all below */
+    NbYoloImage *image; /* [n_images], in the order of the samples */
+    int n_images;
+    NbYoloScore score;
+    double preprocess_s, inference_s, postprocess_s;
+    double loss[3]; /* box, obj, cls; only when a loss was given */
+} NbValResult;
+
+/* Runs, post-processes and scores. `loss` may be NULL. Release with nb_val_result_release (also
+ * after a failure). */
+NB_FALLIBLE nb_validate(const NbRawRun *run, const NbHead *head, const NbYolov5Loss *loss,
+                        const NbValOptions *options, NbValResult *out, NbError *err);
+void nb_val_result_release(NbValResult *r);
+
+/* The twelve COCO numbers of a result: classes are categories, box areas are areas, no crowds. */
+NB_FALLIBLE nb_val_coco(const NbValResult *r, int nc, NbCocoScore *out, NbError *err);
+
+/* Post-processing of picture b: decode, threshold, NMS, back to original pixels. */
+NB_FALLIBLE nb_detect_picture(const NbHead *head, const NbHeadLevel *level, int b,
+                              const NbValOptions *o, float gain, const float pad[2], int width,
+                              int height, NbArena *arena, NbDetection **out, size_t *count,
+                              NbError *err);
+
+/* Levels over NHWC outputs [count, ny, nx, anchors * (5 + nc)]. */
+NbHeadLevel nb_head_level_nhwc(const NbHead *head, const float *raw, float *grad, int ny, int nx);
+
+#endif
