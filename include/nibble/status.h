@@ -4,6 +4,13 @@
 #ifndef NIBBLE_STATUS_H
 #define NIBBLE_STATUS_H
 
+/* What the shared library exports. */
+#if defined(__GNUC__)
+#define NB_API __attribute__((visibility("default")))
+#else
+#define NB_API
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -12,7 +19,7 @@ typedef enum NbStatus {
     NB_OK = 0,
     NB_ERR_NOMEM,       /* an allocation failed, a size overflowed or a memory limit was reached */
     NB_ERR_IO,          /* the operating system refused; the message carries its text */
-    NB_ERR_FORMAT,      /* input bytes or values break their format */
+    NB_ERR_FORMAT,      /* input is missing or breaks its format */
     NB_ERR_UNSUPPORTED, /* valid input, outside the subset that is implemented or built */
     NB_ERR_ARGUMENT,    /* the caller passed something that is documented as not allowed */
     NB_ERR_CHECK,       /* everything ran, but a check that was asked for fell short */

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/common.h"
+
+#include "base/file.h"
+#include "model/checkpoint.h"
+#include "train/run_files.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+json_t *nb_json_real(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+
+NbStatus nb_job_model(NbJob *job, int nc, NbModel *out, NbError *err) {
+    const char *path = NULL;
+    NB_TRY(nb_job_need(job, NB_OPT_model, &path, err));
+    NbBits bits = {0};
+    NbModelOptions options = {.nc = nc, .compat = nb_job_has(job, NB_OPT_compat)};
+    const char *const compat = nb_job_str(job, NB_OPT_compat);
+    if (options.compat && strcmp(compat, "quantized-yolov5") != 0)
+        return nb_fail(NB_ERR_ARGUMENT, err, "compat: expected quantized-yolov5, found '%s'",
+                       compat);
+    if (nb_job_has(job, NB_OPT_quantize)) {
+        NB_TRY_IN(nb_bits_parse(nb_job_str(job, NB_OPT_quantize), &job->arena, &bits, err), err,
+                  "quantize");
+        options.bits = &bits;
+    }
+    if (nb_job_has(job, NB_OPT_hardtanh))
+        options.hardtanh = nb_job_bool(job, NB_OPT_hardtanh, false) ? "1" : "0";
+    const uint64_t seed = (uint64_t)nb_job_int(job, NB_OPT_seed, 0);
+    return nb_model_read(path, &options, seed, out, err);
+}
+
+NbStatus nb_job_imgsz(NbJob *job, const NbModel *model, int *out, NbError *err) {
+    const int wanted = nb_job_int(job, NB_OPT_imgsz, model->imgsz > 0 ? model->imgsz : 416);
+    if (wanted < 32 || wanted > 8192)
+        return nb_fail(NB_ERR_ARGUMENT, err, "imgsz: expected 32 to 8192, found %d", wanted);
+    int stride = 32;
+    for (int i = 0; i < model->head.levels; i++)
+        if (model->head.stride[i] > (float)stride)
+            stride = (int)model->head.stride[i];
+    *out = (wanted + stride - 1) / stride * stride;
+    if (*out != wanted)
+        nb_job_say(job, "imgsz %d is not a multiple of the stride %d: %d is used", wanted, stride,
+                   *out);
+    return NB_OK;
+}
+
+NbStatus nb_job_dataset(NbJob *job, NbDataset *out, NbError *err) {
+    const char *path = NULL;
+    NB_TRY(nb_job_need(job, NB_OPT_data, &path, err));
+    NB_TRY(nb_dataset_read(path, &job->arena, out, err));
+    if (nb_job_bool(job, NB_OPT_single_cls, false) && out->nc != 1) {
+        static char item[] = "item";
+        out->nc = 1;
+        out->names = NB_NEW(&job->arena, char *, 1);
+        if (!out->names)
+            return nb_fail_memory(err, "names");
+        out->names[0] = item;
+    }
+    return NB_OK;
+}
+
+NbStatus nb_job_samples(NbJob *job, const NbDataset *d, NbSplit split, NbSamples *out,
+                        NbError *err) {
+    NbPool *pool = NULL;
+    NB_TRY(nb_job_pool(job, &pool, err));
+    NB_TRY(nb_dataset_scan(d, split, nb_job_bool(job, NB_OPT_single_cls, false), pool, &job->arena,
+                           out, err));
+    const int limit = nb_job_int(job, NB_OPT_images_limit, 0);
+    if (limit > 0 && out->n > limit)
+        out->n = limit;
+    nb_job_say(job, "%s: %d pictures, %d boxes, %d without labels, %d corrupt",
+               nb_split_name(split), out->n, out->n_labels, out->n_missing + out->n_empty,
+               out->n_corrupt);
+    if (out->n == 0)
+        return nb_fail(NB_ERR_FORMAT, err, "%s: expected pictures in split %s, found none",
+                       nb_job_str(job, NB_OPT_data), nb_split_name(split));
+    return NB_OK;
+}
+
+NbStatus nb_job_split(const NbJob *job, NbSplit *out, NbError *err) {
+    const char *const name = nb_job_str(job, NB_OPT_split);
+    for (int i = 0; i < 3; i++) {
+        *out = (NbSplit)i;
+        if (strcmp(name, nb_split_name(*out)) == 0)
+            return NB_OK;
+    }
+    return nb_fail(NB_ERR_ARGUMENT, err, "split: expected train, val or test, found '%s'", name);
+}
+
+NbStatus nb_job_run_folder(NbJob *job, const char *name, char **out, NbError *err) {
+    const char *const asked = nb_job_str(job, NB_OPT_name);
+    return nb_run_folder_make(nb_job_str(job, NB_OPT_project), *asked ? asked : name,
+                              nb_job_bool(job, NB_OPT_exist_ok, false), &job->arena, out, err);
+}
+
+json_t *nb_json_metrics(const NbYoloScore *score, char *const *names) {
+    json_t *const classes = json_array();
+    for (int i = 0; i < score->n_classes; i++) {
+        const NbYoloClass *const c = &score->per_class[i];
+        double mean = 0.0;
+        for (int k = 0; k < NB_YOLO_IOUS; k++)
+            mean += c->ap[k] / NB_YOLO_IOUS;
+        json_array_append_new(classes,
+                              json_pack("{s:i, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "class", c->cls,
+                                        "name", names[c->cls], "labels", (json_int_t)c->labels,
+                                        "precision", nb_json_real(c->precision), "recall",
+                                        nb_json_real(c->recall), "f1", nb_json_real(c->f1), "map50",
+                                        nb_json_real(c->ap[0]), "map50_95", nb_json_real(mean)));
+    }
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "precision", nb_json_real(score->precision),
+                     "recall", nb_json_real(score->recall), "map50", nb_json_real(score->map50),
+                     "map50_95", nb_json_real(score->map50_95), "per_class", classes);
+}
+
+json_t *nb_json_coco(const NbCocoScore *score) {
+    json_t *const out = json_object();
+    for (int i = 0; i < 12; i++)
+        json_object_set_new(out, nb_coco_score_names[i], nb_json_real(score->value[i]));
+    return out;
+}
+
+void nb_job_print_metrics(NbJob *job, const NbYoloScore *score, char *const *names, int images) {
+    nb_job_print(job, "%-20s %8s %8s %8s %8s %8s %9s\n", "class", "images", "labels", "P", "R",
+                 "mAP50", "mAP50-95");
+    int64_t labels = 0;
+    for (int i = 0; i < score->n_classes; i++)
+        labels += score->per_class[i].labels;
+    nb_job_print(job, "%-20s %8d %8lld %8.3f %8.3f %8.3f %9.3f\n", "all", images, (long long)labels,
+                 score->precision, score->recall, score->map50, score->map50_95);
+    for (int i = 0; i < score->n_classes && score->n_classes > 1; i++) {
+        const NbYoloClass *const c = &score->per_class[i];
+        double mean = 0.0;
+        for (int k = 0; k < NB_YOLO_IOUS; k++)
+            mean += c->ap[k] / NB_YOLO_IOUS;
+        nb_job_print(job, "%-20s %8d %8lld %8.3f %8.3f %8.3f %9.3f\n", names[c->cls], images,
+                     (long long)c->labels, c->precision, c->recall, c->ap[0], mean);
+    }
+}
+
+void nb_job_print_coco(NbJob *job, const NbCocoScore *score) {
+    for (int i = 0; i < 12; i++)
+        nb_job_print(job, "%s %.4f%s", nb_coco_score_names[i], score->value[i],
+                     i % 6 == 5 ? "\n" : "  ");
+}
+
+NbValOptions nb_job_val_options(const NbJob *job, const NbModel *model, double conf, double iou) {
+    const bool cached = strcmp(nb_job_str(job, NB_OPT_cache), "ram") == 0;
+    return (NbValOptions){.batch = nb_job_int(job, NB_OPT_batch, 16),
+                          .workers = nb_job_workers(job),
+                          .conf = (float)nb_job_real(job, NB_OPT_conf, conf),
+                          .iou = nb_job_real(job, NB_OPT_iou, iou),
+                          .max_det = nb_job_int(job, NB_OPT_max_det, 300),
+                          .agnostic = nb_job_bool(job, NB_OPT_agnostic_nms, false),
+                          .decode = model->head.hardtanh ? NB_DECODE_HARDTANH_F : NB_DECODE_SIGMOID,
+                          .class_of_one = model->compat,
+                          .matching = NB_MATCH_PER_IOU,
+                          .cache_limit =
+                              cached ? (size_t)nb_job_int(job, NB_OPT_cache_mb, 1024) << 20 : 0};
+}

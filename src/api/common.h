@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What several verbs do: open the model, open the data, sizes, tables of scores. */
+#ifndef NB_API_COMMON_H
+#define NB_API_COMMON_H
+
+#include "api/job.h"
+#include "data/dataset.h"
+#include "model/model.h"
+#include "train/validate.h"
+
+/* A number, or null when it is not finite. */
+json_t *nb_json_real(double value);
+
+/* model=: a checkpoint as it is (with other bits when quantize= is given), or a YAML with start
+ * weights of seed=. nc > 0 replaces the class count of a YAML. */
+NB_FALLIBLE nb_job_model(NbJob *job, int nc, NbModel *out, NbError *err);
+
+/* imgsz= rounded up to a multiple of the largest stride (said when it changes); 0 in the checkpoint
+ * and no imgsz=: 416. */
+NB_FALLIBLE nb_job_imgsz(NbJob *job, const NbModel *model, int *out, NbError *err);
+
+/* data=, and one split of it. */
+NB_FALLIBLE nb_job_dataset(NbJob *job, NbDataset *out, NbError *err);
+NB_FALLIBLE nb_job_samples(NbJob *job, const NbDataset *d, NbSplit split, NbSamples *out,
+                           NbError *err);
+NB_FALLIBLE nb_job_split(const NbJob *job, NbSplit *out, NbError *err);
+
+/* project=/name= (name: what the verb is called unless given), numbered when it exists. */
+NB_FALLIBLE nb_job_run_folder(NbJob *job, const char *name, char **out, NbError *err);
+
+/* {precision, recall, map50, map50_95, per_class[]} and {AP, ...}. */
+json_t *nb_json_metrics(const NbYoloScore *score, char *const *names);
+json_t *nb_json_coco(const NbCocoScore *score);
+void nb_job_print_metrics(NbJob *job, const NbYoloScore *score, char *const *names, int images);
+void nb_job_print_coco(NbJob *job, const NbCocoScore *score);
+
+/* Options of a validation from conf=, iou=, ...; samples and size still to be set. */
+NbValOptions nb_job_val_options(const NbJob *job, const NbModel *model, double conf, double iou);
+
+#endif

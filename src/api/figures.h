@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Files that several verbs write from a scored result: curves, confusion matrices, sample
+ * pictures, detections as text and JSON. */
+#ifndef NB_API_FIGURES_H
+#define NB_API_FIGURES_H
+
+#include "data/loader.h"
+#include "model/model.h"
+#include "train/validate.h"
+
+/* P, R, F1 and PR curves, both confusion matrices, val_batch0..2_{labels,pred}.jpg. */
+NB_FALLIBLE nb_write_score_figures(const char *folder, const NbModel *model,
+                                   const NbSamples *samples, const NbValResult *r, NbError *err);
+
+/* labels.jpg of the training labels. */
+NB_FALLIBLE nb_write_label_figure(const char *folder, const NbSamples *samples, char *const *names,
+                                  int nc, NbError *err);
+
+/* train_batchN.jpg: what the network really sees. */
+NB_FALLIBLE nb_write_batch_figure(const char *path, const NbBatch *batch, char *const *names,
+                                  int nc, NbError *err);
+
+/* predictions.json: a COCO result list, unrounded; image_id is the number in the file name when it
+ * is one, else the name without suffix; category_id is the class. */
+NB_FALLIBLE nb_write_predictions(const char *folder, const NbSamples *samples, const NbValResult *r,
+                                 NbError *err);
+
+/* labels/NAME.txt: class xc yc w h [conf], normalized, for one picture. */
+NB_FALLIBLE nb_write_label_file(const char *folder, const char *picture, int width, int height,
+                                const NbDetection *d, size_t n, bool conf, NbError *err);
+NB_FALLIBLE nb_write_label_files(const char *folder, const NbSamples *samples, const NbValResult *r,
+                                 bool conf, NbError *err);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/runner.h"
+
+#include "api/common.h"
+#include "lower/integer/integer.h"
+
+#include <string.h>
+
+static const char *const engine_names[] = {"float", "sim", "int"};
+
+const char *nb_engine_name(NbEngineKind kind) { return engine_names[kind]; }
+
+NbStatus nb_job_engine(const NbJob *job, const NbModel *model, NbEngineKind *out, NbError *err) {
+    const char *const name = nb_job_str(job, NB_OPT_engine);
+    *out = model->bits.quantized ? NB_ENGINE_INT : NB_ENGINE_FLOAT;
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(name, engine_names[i]) == 0) {
+            *out = (NbEngineKind)i;
+            break;
+        }
+        if (*name && i == 2)
+            return nb_fail(NB_ERR_ARGUMENT, err, "engine: expected float, sim or int, found '%s'",
+                           name);
+    }
+    if (!model->bits.quantized && *out != NB_ENGINE_FLOAT)
+        return nb_fail(NB_ERR_UNSUPPORTED, err,
+                       "engine=%s: the model has no quantizers; train it with quantize=, or use "
+                       "engine=float",
+                       engine_names[*out]);
+    return NB_OK;
+}
+
+static NbStatus make_engine(NbRunner *r, NbError *err) {
+    NbArena scratch = {0};
+    NbGraph integer;
+    const NbRunnerOptions *const o = &r->options;
+    NbStatus status = nb_graph_infer(&r->model->graph, 1, o->height, o->width, err);
+    if (status == NB_OK)
+        status = nb_lower_integer(&r->model->graph, &scratch, &integer, err);
+    const NbEngineOptions options = {
+        .height = o->height, .width = o->width, .isa = o->isa, .pool = o->pool};
+    if (status == NB_OK)
+        status = nb_engine_new(&integer, &options, &r->engine, err);
+    nb_arena_release(&scratch);
+    return status;
+}
+
+static NbStatus make_executor(NbRunner *r, NbError *err) {
+    const NbRunnerOptions *const o = &r->options;
+    const NbExecutorOptions options = {.batch = o->batch,
+                                       .height = o->height,
+                                       .width = o->width,
+                                       .quantizers = o->kind == NB_ENGINE_SIM,
+                                       .pool = o->pool};
+    return nb_executor_new(&r->model->graph, &options, &r->executor, err);
+}
+
+static NbStatus note_outputs(NbRunner *r, NbError *err) {
+    const NbGraph *const g = &r->model->graph;
+    for (int i = 0; i < r->model->head.levels; i++) {
+        const NbShape *const shape = &g->node[g->output[i]].shape; /* NCHW */
+        r->dim[i][0] = shape->dim[2];
+        r->dim[i][1] = shape->dim[3];
+        r->dim[i][2] = shape->dim[1];
+        if (r->options.kind != NB_ENGINE_INT)
+            continue;
+        const size_t n = (size_t)(r->dim[i][0] * r->dim[i][1] * r->dim[i][2]);
+        r->output[i] = NB_NEW(&r->arena, float, n *(size_t)r->options.batch);
+        if (!r->output[i])
+            return nb_fail_memory(err, "outputs");
+    }
+    return NB_OK;
+}
+
+NbStatus nb_runner_new(NbModel *model, const NbRunnerOptions *options, NbRunner *out,
+                       NbError *err) {
+    *out = (NbRunner){.model = model, .options = *options};
+    NbStatus status =
+        options->kind == NB_ENGINE_INT ? make_engine(out, err) : make_executor(out, err);
+    if (status == NB_OK)
+        status = note_outputs(out, err);
+    if (status != NB_OK)
+        nb_runner_release(out);
+    return status;
+}
+
+void nb_runner_release(NbRunner *r) {
+    nb_executor_free(r->executor);
+    nb_engine_free(r->engine);
+    nb_arena_release(&r->arena);
+    *r = (NbRunner){0};
+}
+
+static NbStatus run_integers(NbRunner *r, const uint8_t *images, int count, NbError *err) {
+    const size_t picture = (size_t)r->options.height * (size_t)r->options.width * 3;
+    for (int b = 0; b < count; b++) {
+        NB_TRY(nb_engine_run(r->engine, images + (size_t)b * picture, err));
+        for (int i = 0; i < r->model->head.levels; i++) {
+            int64_t dim[3];
+            const float *const from = nb_engine_output(r->engine, i, dim);
+            const size_t n = (size_t)(dim[0] * dim[1] * dim[2]);
+            memcpy(r->output[i] + (size_t)b * n, from, n * sizeof *from);
+        }
+    }
+    return NB_OK;
+}
+
+NbStatus nb_runner_run(void *user, const uint8_t *images, int count, NbHeadLevel *level,
+                       NbError *err) {
+    NbRunner *const r = user;
+    if (r->engine)
+        NB_TRY(run_integers(r, images, count, err));
+    else
+        NB_TRY(nb_executor_forward(r->executor, images, count, false, err));
+    for (int i = 0; i < r->model->head.levels; i++) {
+        const float *const raw = r->engine ? r->output[i] : nb_executor_output(r->executor, i);
+        level[i] =
+            nb_head_level_nhwc(&r->model->head, raw, NULL, (int)r->dim[i][0], (int)r->dim[i][1]);
+    }
+    return NB_OK;
+}
+
+NbStatus nb_job_score(NbJob *job, NbModel *model, NbEngineKind kind, int imgsz,
+                      const NbSamples *samples, NbValResult *out, NbError *err) {
+    *out = (NbValResult){0};
+    NbRunnerOptions options = {
+        .kind = kind, .batch = nb_job_int(job, NB_OPT_batch, 16), .height = imgsz, .width = imgsz};
+    NB_TRY(nb_job_pool(job, &options.pool, err));
+    NB_TRY(nb_isa_choose(nb_job_str(job, NB_OPT_isa), &options.isa, err));
+    NbRunner runner;
+    NB_TRY(nb_runner_new(model, &options, &runner, err));
+    NbValOptions val = nb_job_val_options(job, model, 0.001, 0.6);
+    val.samples = samples;
+    val.imgsz = imgsz;
+    const NbRawRun run = {.user = &runner, .run = nb_runner_run};
+    const NbStatus status = nb_validate(&run, &model->head, NULL, &val, out, err);
+    nb_runner_release(&runner);
+    return status;
+}

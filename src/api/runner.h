@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One way to run a detector up to its raw outputs, whatever computes it: float (quantizers off),
+ * sim (float arithmetic with quantizers, as trained) or int (integers only). */
+#ifndef NB_API_RUNNER_H
+#define NB_API_RUNNER_H
+
+#include "api/job.h"
+#include "engine/engine.h"
+#include "model/model.h"
+#include "nn/executor.h"
+#include "train/validate.h"
+
+typedef enum NbEngineKind { NB_ENGINE_FLOAT, NB_ENGINE_SIM, NB_ENGINE_INT } NbEngineKind;
+
+typedef struct NbRunnerOptions {
+    NbEngineKind kind;
+    int batch; /* most pictures in one call */
+    int height, width;
+    NbIsa isa;
+    NbPool *pool;
+} NbRunnerOptions;
+
+typedef struct NbRunner {
+    NbModel *model; /* not owned */
+    NbRunnerOptions options;
+    NbExecutor *executor; /* float, sim */
+    NbEngine *engine;     /* int */
+    NbArena arena;
+    float *output[NB_MAX_LEVELS];  /* int: [batch, ny, nx, channels] */
+    int64_t dim[NB_MAX_LEVELS][3]; /* height, width, channels of each output */
+} NbRunner;
+
+/* The model must outlive the runner. */
+NB_FALLIBLE nb_runner_new(NbModel *model, const NbRunnerOptions *options, NbRunner *out,
+                          NbError *err);
+void nb_runner_release(NbRunner *r);
+
+/* Has the form of NbRawRun.run; user is the NbRunner. */
+NbStatus nb_runner_run(void *user, const uint8_t *images, int count, NbHeadLevel *level,
+                       NbError *err);
+
+const char *nb_engine_name(NbEngineKind kind);
+
+/* engine= of the job; by default int for models with quantizers, float for others. */
+NB_FALLIBLE nb_job_engine(const NbJob *job, const NbModel *model, NbEngineKind *out, NbError *err);
+
+/* Validates the model on the samples with that engine, at conf 0.001 and IoU 0.6 unless the job
+ * says otherwise. Release the result in every case. */
+NB_FALLIBLE nb_job_score(NbJob *job, NbModel *model, NbEngineKind kind, int imgsz,
+                         const NbSamples *samples, NbValResult *out, NbError *err);
+
+#endif

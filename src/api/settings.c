@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/job.h"
+
+#include "base/file.h"
+#include "base/text.h"
+#include "format/yaml.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+typedef enum OptionType { INT, REAL, BOOL, TEXT } OptionType;
+
+static const OptionType types[] = {
+#define NB_OPTION(name, type, standard, aliases, help) type,
+#include "api/options.def"
+#undef NB_OPTION
+};
+
+const char *const nb_option_names[NB_OPTION_COUNT] = {
+#define NB_OPTION(name, type, standard, aliases, help) #name,
+#include "api/options.def"
+#undef NB_OPTION
+};
+
+#define TYPE_NAME_INT "int"
+#define TYPE_NAME_REAL "real"
+#define TYPE_NAME_BOOL "bool"
+#define TYPE_NAME_TEXT "text"
+
+static const NbOptionInfo infos[] = {
+#define NB_OPTION(name, type, standard, aliases, help)                                             \
+    {#name, aliases, TYPE_NAME_##type, standard, help},
+#include "api/options.def"
+#undef NB_OPTION
+};
+
+size_t nb_option_list(const NbOptionInfo **out) {
+    *out = infos;
+    return NB_OPTION_COUNT;
+}
+
+/* Is `word` one of the blank-separated words? */
+static bool has_word(const char *words, const char *word) {
+    const size_t n = strlen(word);
+    for (const char *at = words; n && (at = strstr(at, word)); at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
+            return true;
+    return false;
+}
+
+static int find_option(const char *key) {
+    for (int i = 0; i < NB_OPTION_COUNT; i++)
+        if (strcmp(nb_option_names[i], key) == 0 || has_word(infos[i].aliases, key))
+            return i;
+    return -1;
+}
+
+static bool parse_bool(const char *text, bool *out) {
+    static const char *const yes[] = {"1", "true", "yes", "on"};
+    static const char *const no[] = {"0", "false", "no", "off"};
+    for (size_t i = 0; i < 4; i++) {
+        if (strcasecmp(text, yes[i]) == 0 || strcasecmp(text, no[i]) == 0) {
+            *out = strcasecmp(text, yes[i]) == 0;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool fits_type(OptionType type, const char *text) {
+    int64_t i;
+    double d;
+    bool b;
+    switch (type) {
+    case INT: return nb_parse_i64(text, &i) && i >= INT32_MIN && i <= INT32_MAX;
+    case REAL: return nb_parse_double(text, &d);
+    case BOOL: return parse_bool(text, &b);
+    case TEXT: return true;
+    }
+    return false;
+}
+
+NbStatus nb_job_set_from(NbJob *job, const char *key, const char *value, NbOrigin origin,
+                         NbError *err) {
+    char name[64];
+    size_t n = 0;
+    for (; key[n] && n + 1 < sizeof name; n++)
+        name[n] = key[n] == '-' ? '_' : key[n];
+    name[n] = '\0';
+    const int id = find_option(name);
+    if (id < 0) {
+        char near[160];
+        nb_nearest_names(name, nb_option_names, NB_OPTION_COUNT, near, sizeof near);
+        return nb_fail(NB_ERR_ARGUMENT, err, "unknown key '%s'%s%s%s", key,
+                       *near ? ", did you mean " : "", near, *near ? "?" : "");
+    }
+    if (*value && !fits_type(types[id], value))
+        return nb_fail(NB_ERR_ARGUMENT, err, "%s: expected %s, found '%s'", nb_option_names[id],
+                       infos[id].type, value);
+    if (origin < job->setting[id].origin)
+        return NB_OK;
+    const char *const copy = nb_arena_string(&job->arena, value);
+    if (!copy)
+        return nb_fail_memory(err, "a setting");
+    job->setting[id] = (NbSetting){.text = copy, .origin = origin};
+    return NB_OK;
+}
+
+NbStatus nb_job_read_settings(NbJob *job, const char *path, NbError *err) {
+    NbBytes bytes;
+    const NbYaml *root = NULL;
+    NB_TRY(nb_file_read(path, 1U << 20, &job->arena, &bytes, err));
+    NB_TRY(nb_yaml_parse(path, bytes, &job->arena, &root, err));
+    if (root->kind != NB_YAML_MAP)
+        return nb_fail(NB_ERR_FORMAT, err, "%s:%d:%d: expected keys and values", path, root->line,
+                       root->column);
+    for (int i = 0; i < root->count; i++) {
+        const NbYaml *const value = root->item[i];
+        if (value->kind != NB_YAML_SCALAR)
+            return nb_fail(NB_ERR_FORMAT, err, "%s:%d:%d: %s: expected one value", path,
+                           value->line, value->column, root->key[i]->text);
+        const char *const text = nb_yaml_is_null(value) ? "" : value->text;
+        const NbStatus status =
+            nb_job_set_from(job, root->key[i]->text, text, NB_FROM_SETTINGS, err);
+        if (status != NB_OK)
+            return nb_fail_in(NB_ERR_FORMAT, err, "%s:%d", path, root->key[i]->line);
+    }
+    return NB_OK;
+}
+
+NbStatus nb_job_settings_json(const NbJob *job, json_t **out, NbError *err) {
+    *out = json_object();
+    for (int i = 0; i < NB_OPTION_COUNT; i++) {
+        const NbSetting *const s = &job->setting[i];
+        if (s->origin != NB_FROM_DEFAULT &&
+            json_object_set_new(*out, nb_option_names[i], json_string(s->text)) != 0) {
+            json_decref(*out);
+            *out = NULL;
+            return nb_fail(NB_ERR_ARGUMENT, err, "%s: not UTF-8", nb_option_names[i]);
+        }
+    }
+    return *out ? NB_OK : nb_fail_memory(err, "settings");
+}
+
+NbStatus nb_job_settings_from_json(NbJob *job, const json_t *settings, NbOrigin origin,
+                                   NbError *err) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)settings, key, value) {
+        if (!json_is_string(value))
+            return nb_fail(NB_ERR_FORMAT, err, "setting %s: expected text", key);
+        NB_TRY(nb_job_set_from(job, key, json_string_value(value), origin, err));
+    }
+    return NB_OK;
+}
+
+bool nb_job_has(const NbJob *job, NbOptionId id) { return *nb_job_str(job, id) != '\0'; }
+
+const char *nb_job_str(const NbJob *job, NbOptionId id) {
+    const char *const text = job->setting[id].text;
+    return text ? text : infos[id].standard;
+}
+
+int nb_job_int(const NbJob *job, NbOptionId id, int otherwise) {
+    int64_t value = otherwise;
+    (void)(nb_job_has(job, id) && nb_parse_i64(nb_job_str(job, id), &value));
+    return (int)value;
+}
+
+double nb_job_real(const NbJob *job, NbOptionId id, double otherwise) {
+    double value = otherwise;
+    (void)(nb_job_has(job, id) && nb_parse_double(nb_job_str(job, id), &value));
+    return value;
+}
+
+bool nb_job_bool(const NbJob *job, NbOptionId id, bool otherwise) {
+    bool value = otherwise;
+    (void)(nb_job_has(job, id) && parse_bool(nb_job_str(job, id), &value));
+    return value;
+}
+
+NbStatus nb_job_need(const NbJob *job, NbOptionId id, const char **out, NbError *err) {
+    *out = nb_job_str(job, id);
+    if (**out)
+        return NB_OK;
+    return nb_fail(NB_ERR_ARGUMENT, err, "%s needs %s=; for example: %s", job->verb->info.name,
+                   nb_option_names[id], job->verb->info.example);
+}

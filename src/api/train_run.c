@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/train_run.h"
+
+#include "api/common.h"
+#include "api/figures.h"
+#include "api/hyper_options.h"
+#include "base/file.h"
+#include "data/anchors.h"
+#include "model/checkpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCHES_TO_DRAW = 3 };
+
+/* ---- resume ---- */
+
+/* resume=: a checkpoint, a run folder, or 1 for the newest run below project=. */
+static NbStatus find_resume(NbTrainRun *run, NbError *err) {
+    NbJob *const job = run->job;
+    const char *const asked = nb_job_str(job, NB_OPT_resume);
+    if (!*asked || strcmp(asked, "0") == 0 || strcmp(asked, "false") == 0)
+        return NB_OK;
+    if (strcmp(asked, "1") == 0 || strcmp(asked, "true") == 0) {
+        NB_TRY(nb_run_folder_newest(nb_job_str(job, NB_OPT_project), "weights/last.safetensors",
+                                    &job->arena, &run->folder, err));
+        run->resume_path = nb_path_join(&job->arena, run->folder, "weights/last.safetensors");
+    } else if (nb_path_is_folder(asked)) {
+        run->folder = nb_arena_string(&job->arena, asked);
+        run->resume_path = nb_path_join(&job->arena, asked, "weights/last.safetensors");
+    } else {
+        run->resume_path = nb_arena_string(&job->arena, asked);
+        char *const weights = nb_path_folder(&job->arena, asked);
+        run->folder = weights ? nb_path_folder(&job->arena, weights) : NULL;
+    }
+    return run->folder && run->resume_path ? NB_OK : nb_fail_memory(err, "a path");
+}
+
+static NbStatus read_resume(NbTrainRun *run, NbError *err) {
+    NbJob *const job = run->job;
+    NB_TRY(nb_file_map(run->resume_path, &run->resume_bytes, err));
+    NB_TRY(
+        nb_safetensors_read(run->resume_path, run->resume_bytes, &job->arena, &run->resume, err));
+    const char *const args = nb_safetensors_metadata(&run->resume, "args");
+    json_t *const settings = args ? json_loads(args, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    if (!json_is_object(settings)) {
+        json_decref(settings);
+        return nb_fail(NB_ERR_FORMAT, err,
+                       "%s: expected a training checkpoint, found no settings in it",
+                       run->resume_path);
+    }
+    const NbStatus status = nb_job_settings_from_json(job, settings, NB_FROM_MODEL, err);
+    json_decref(settings);
+    NB_TRY_IN(status, err, "%s", run->resume_path);
+    return nb_job_set_from(job, "model", run->resume_path, NB_FROM_CALLER, err);
+}
+
+/* ---- opening ---- */
+
+static NbStatus open_data(NbTrainRun *run, NbError *err) {
+    NbJob *const job = run->job;
+    NB_TRY(nb_job_dataset(job, &run->dataset, err));
+    NB_TRY(nb_job_samples(job, &run->dataset, NB_SPLIT_TRAIN, &run->train, err));
+    return nb_job_samples(job, &run->dataset, NB_SPLIT_VAL, &run->val, err);
+}
+
+/* What fits by name and shape. */
+static NbStatus take_weights(NbTrainRun *run, const char *path, NbError *err) {
+    NbJob *const job = run->job;
+    NbBytes bytes;
+    NbSafetensors file;
+    NbLoadReport report;
+    NB_TRY(nb_file_read(path, 0, &job->arena, &bytes, err));
+    NB_TRY(nb_safetensors_read(path, bytes, &job->arena, &file, err));
+    bool averaged = false;
+    for (size_t i = 0; i < file.n_tensors; i++)
+        averaged = averaged || strncmp(file.tensor[i].name, "ema/", 4) == 0;
+    NB_TRY_IN(nb_model_load_tensors(&run->model, &file, averaged ? "ema/" : "", NB_LOAD_TRANSFER,
+                                    &job->arena, &report, err),
+              err, "%s", path);
+    const char *const text = nb_load_report_text(&report, &job->arena);
+    nb_job_say(job, "%s: %s", path, text ? text : "");
+    if (report.loaded == 0)
+        return nb_fail(NB_ERR_FORMAT, err, "%s: expected weights that fit the model, found none",
+                       path);
+    run->pretrained = true;
+    return NB_OK;
+}
+
+static NbStatus open_model(NbTrainRun *run, NbError *err) {
+    NbJob *const job = run->job;
+    NB_TRY(nb_job_model(job, run->dataset.nc, &run->model, err));
+    if (run->model.head.nc != run->dataset.nc)
+        return nb_fail(NB_ERR_FORMAT, err, "%s has %d classes, the model %s has %d",
+                       nb_job_str(job, NB_OPT_data), run->dataset.nc, nb_job_str(job, NB_OPT_model),
+                       run->model.head.nc);
+    run->pretrained = strstr(nb_job_str(job, NB_OPT_model), ".safetensors") != NULL;
+    NB_TRY(nb_model_set_names(&run->model, (const char *const *)run->dataset.names, run->dataset.nc,
+                              err));
+    if (!run->resume_path && nb_job_has(job, NB_OPT_pretrained)) {
+        NB_TRY(take_weights(run, nb_job_str(job, NB_OPT_pretrained), err));
+    }
+    NB_TRY(nb_job_imgsz(job, &run->model, &run->hyper.imgsz, err));
+    run->model.imgsz = run->hyper.imgsz;
+    return NB_OK;
+}
+
+static NbStatus fit_anchors(NbTrainRun *run, NbError *err) {
+    if (run->resume_path || run->pretrained || !run->hyper.autoanchor)
+        return NB_OK;
+    NbHead *const head = &run->model.head;
+    float anchor[NB_ANCHORS_MAX][2];
+    const NbAnchorOptions options = {.imgsz = run->hyper.imgsz,
+                                     .threshold = run->hyper.anchor_t,
+                                     .seed = run->hyper.seed,
+                                     .levels = head->levels,
+                                     .per_level = head->anchors,
+                                     .stride = head->stride};
+    if (head->levels * head->anchors > NB_ANCHORS_MAX)
+        return NB_OK;
+    for (int i = 0; i < head->levels * head->anchors; i++)
+        memcpy(anchor[i], head->anchor[i / head->anchors][i % head->anchors], sizeof *anchor);
+    NbAnchorCheck check;
+    NB_TRY_IN(nb_anchor_check(&run->train, &options, anchor, &check, err), err, "anchors");
+    for (int i = 0; i < head->levels * head->anchors; i++)
+        memcpy(head->anchor[i / head->anchors][i % head->anchors], anchor[i], sizeof *anchor);
+    nb_job_say(run->job, "anchors: %.1f %% of the boxes within a factor of %g%s",
+               100.0 * check.before.bpr, run->hyper.anchor_t, check.changed ? "; fitted anew" : "");
+    return NB_OK;
+}
+
+static NbStatus open_folder(NbTrainRun *run, NbError *err) {
+    NbJob *const job = run->job;
+    if (!run->resume_path)
+        NB_TRY(nb_job_run_folder(job, "train", &run->folder, err));
+    NB_TRY(nb_run_log_open(&run->log, job, run->folder, err));
+    NB_TRY(nb_write_args(job, run->folder, err));
+    json_t *settings = NULL;
+    NB_TRY(nb_job_settings_json(job, &settings, err));
+    /* what does not change what is computed must not change the bytes of the checkpoint either */
+    static const char *const free_keys[] = {
+        "threads", "workers",  "device",       "project",  "name",  "exist_ok", "resume",  "json",
+        "verbose", "progress", "save_minutes", "cache_mb", "cache", "plots",    "settings"};
+    for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
+        json_object_del(settings, free_keys[i]);
+    if (run->resume_path) /* the model file of the start, not the checkpoint */
+        json_object_set_new(settings, "model",
+                            json_string(run->model.yaml_path ? run->model.yaml_path : ""));
+    run->args = json_dumps(settings, JSON_SORT_KEYS);
+    json_decref(settings);
+    return run->args ? NB_OK : nb_fail_memory(err, "settings");
+}
+
+NbStatus nb_train_run_open(NbTrainRun *run, NbError *err) {
+    NB_TRY(find_resume(run, err));
+    if (run->resume_path)
+        NB_TRY(read_resume(run, err));
+    NB_TRY(nb_job_pool(run->job, &run->pool, err));
+    NB_TRY(nb_job_hyper(run->job, &run->hyper, err));
+    NB_TRY(open_data(run, err));
+    NB_TRY(open_model(run, err));
+    NB_TRY(fit_anchors(run, err));
+    return open_folder(run, err);
+}
+
+void nb_train_run_close(NbTrainRun *run) {
+    nb_model_release(&run->model);
+    nb_file_unmap(run->resume_bytes);
+    free(run->args);
+}
+
+/* ---- training ---- */
+
+static void on_message(void *user, const char *text) {
+    NbTrainRun *const run = user;
+    nb_run_log_line(&run->log, text);
+    nb_run_log_event(&run->log, "message", json_pack("{s:s}", "text", text));
+}
+
+static void on_progress(void *user, const NbTrainProgress *p) {
+    NbTrainRun *const run = user;
+    if (!run->job->hooks.on_progress)
+        return;
+    char what[64];
+    char detail[96];
+    (void)snprintf(what, sizeof what, "epoch %d/%d", p->epoch, p->epochs);
+    (void)snprintf(detail, sizeof detail, "box %.4f  obj %.4f  cls %.4f", p->loss[0], p->loss[1],
+                   p->loss[2]);
+    const NbJobProgress progress = {.what = what,
+                                    .done = p->batch,
+                                    .total = p->batches,
+                                    .per_second = p->images_per_second,
+                                    .seconds_left = p->seconds_left,
+                                    .detail = detail};
+    run->job->hooks.on_progress(run->job->hooks.user, &progress);
+}
+
+static void on_batch(void *user, int epoch, int batch, const NbBatch *pictures) {
+    NbTrainRun *const run = user;
+    if (epoch > 0 || batch >= BATCHES_TO_DRAW || run->log.status != NB_OK ||
+        !nb_job_bool(run->job, NB_OPT_plots, true))
+        return;
+    char *const path =
+        nb_arena_printf(&run->job->arena, "%s/train_batch%d.jpg", run->folder, batch);
+    if (path)
+        run->log.status = nb_write_batch_figure(path, pictures, run->model.names,
+                                                run->model.head.nc, &run->log.error);
+}
+
+static void on_epoch(void *user, const NbEpochRow *r, bool best) {
+    NbTrainRun *const run = user;
+    char text[256];
+    (void)snprintf(text, sizeof text,
+                   "epoch %d/%d  box %.4f obj %.4f cls %.4f  P %.3f R %.3f mAP50 %.4f mAP50-95 "
+                   "%.4f%s  %.1f pictures/s",
+                   r->epoch, run->hyper.epochs, r->train[0], r->train[1], r->train[2], r->precision,
+                   r->recall, r->map50, r->map50_95, best ? " (best)" : "", r->images_per_second);
+    nb_run_log_line(&run->log, text);
+    nb_run_log_event(
+        &run->log, "epoch",
+        json_pack("{s:i, s:{s:o, s:o, s:o}, s:{s:o, s:o, s:o}, s:o, s:o, s:o, s:o, s:b, s:o}",
+                  "epoch", r->epoch, "loss", "box", nb_json_real(r->train[0]), "obj",
+                  nb_json_real(r->train[1]), "cls", nb_json_real(r->train[2]), "val_loss", "box",
+                  nb_json_real(r->val[0]), "obj", nb_json_real(r->val[1]), "cls",
+                  nb_json_real(r->val[2]), "map50", nb_json_real(r->map50), "map50_95",
+                  nb_json_real(r->map50_95), "quant_map50_95", nb_json_real(r->quant_map50_95),
+                  "images_per_second", nb_json_real(r->images_per_second), "best", best ? 1 : 0,
+                  "seconds", nb_json_real(r->seconds)));
+}
+
+static bool should_stop(void *user) { return nb_job_stopped(((NbTrainRun *)user)->job); }
+
+NbStatus nb_train_run_go(NbTrainRun *run, NbError *err) {
+    NbJob *const job = run->job;
+    const bool cached = strcmp(nb_job_str(job, NB_OPT_cache), "ram") == 0;
+    const NbTrainOptions options = {
+        .model = &run->model,
+        .pretrained = run->pretrained,
+        .train = &run->train,
+        .val = &run->val,
+        .hyper = run->hyper,
+        .quantizers = run->model.bits.quantized,
+        .pool = run->pool,
+        .workers = nb_job_workers(job),
+        .cache_limit = cached ? (size_t)nb_job_int(job, NB_OPT_cache_mb, 1024) << 20 : 0,
+        .folder = run->folder,
+        .args = run->args,
+        .resume = run->resume_path ? &run->resume : NULL,
+        .resume_path = run->resume_path,
+        .save_seconds = 60.0 * nb_job_real(job, NB_OPT_save_minutes, 5.0),
+        .hooks = {.user = run,
+                  .on_message = on_message,
+                  .on_progress = on_progress,
+                  .on_batch = on_batch,
+                  .on_epoch = on_epoch,
+                  .should_stop = should_stop}};
+    nb_run_log_event(&run->log, "start",
+                     json_pack("{s:s, s:s, s:i, s:i}", "run", run->folder, "version", nb_version(),
+                               "train_images", run->train.n, "val_images", run->val.n));
+    nb_job_say(job, "writing to %s", run->folder);
+    if (nb_job_bool(job, NB_OPT_plots, true))
+        NB_TRY(nb_write_label_figure(run->folder, &run->train, run->model.names, run->model.head.nc,
+                                     err));
+    NB_TRY(nb_train(&options, &run->summary, err));
+    if (run->log.status != NB_OK)
+        return nb_fail(run->log.status, err, "%s", run->log.error.message);
+    return NB_OK;
+}
