@@ -137,6 +137,71 @@ static void match_central_differences(void **state) {
                 }
 }
 
+/* Shifted quantizers: scale and zero point both follow the ends of the row, and the zero point is
+ * straight-through in its own rounding. */
+typedef struct Shift {
+    double scale, zero_real; /* |low| / scale */
+} Shift;
+
+static Shift shift_of(const Setup *s, size_t row, size_t moved, double x) {
+    double low = 0.0;
+    double high = -HUGE_VAL;
+    for (size_t i = row * N; i < (row + 1) * N; i++) {
+        const double at = i == moved ? x : (double)s->x[i];
+        low = fmin(low, at);
+        high = fmax(high, at);
+    }
+    const double scale = (high - low) / (double)nb_quant_int_threshold(&s->spec);
+    return (Shift){scale, -low / scale};
+}
+
+static double shifted_loss(const Setup *s, const float *zero, size_t row, size_t moved, double x) {
+    const Shift start = shift_of(s, row, ALL, 0.0);
+    const Shift now = shift_of(s, row, moved, x);
+    const double z = (double)zero[row] + now.zero_real - start.zero_real;
+    const double hi = (double)nb_grid_hi(s->spec.grid);
+    double loss = 0.0;
+    for (size_t i = row * N; i < (row + 1) * N; i++) {
+        const double at = i == moved ? x : (double)s->x[i];
+        const double r = (double)s->code[i];
+        const double c = r < 0.0 ? 0.0 : r > hi ? hi : r;
+        const bool follows = s->spec.ste_clamp || c == r;
+        const double u = at / now.scale + z - (s->u[i] + (double)zero[row]);
+        loss += (double)s->g[i] * (c + (follows ? u : 0.0) - z) * now.scale;
+    }
+    return loss;
+}
+
+static void shifted_ones_match_too(void **state) {
+    (void)state;
+    NbRandom random = nb_random(13, NB_RANDOM_TEST, 0, 0);
+    for (int round = 0; round < 60; round++) {
+        Setup s = {.spec = {.grid = {.bits = 2 + round % 4},
+                            .scale_from = NB_SCALE_STATS,
+                            .per_channel = true,
+                            .ste_clamp = round % 2 == 0}};
+        fill(&s, &random);
+        float scale[ROWS];
+        float zero[ROWS];
+        float dx[ALL];
+        nb_shifted_scale(&s.spec, s.x, ROWS, N, true, scale, zero);
+        for (size_t i = 0; i < ALL; i++) {
+            s.u[i] = (double)s.x[i] / (double)scale[i / N];
+            s.code[i] = rintf(s.x[i] / scale[i / N] + zero[i / N]);
+        }
+        nb_shifted_backward(&s.spec, s.x, ROWS, N, s.g, dx);
+        const double h = 1e-5;
+        for (size_t i = 0; i < ALL; i++) {
+            const double x = (double)s.x[i];
+            const double want = (shifted_loss(&s, zero, i / N, i, x + h) -
+                                 shifted_loss(&s, zero, i / N, i, x - h)) /
+                                (2.0 * h);
+            if (!(fabs((double)dx[i] - want) < 5e-4 * (1.0 + fabs(want))))
+                fail_msg("round %d: dx[%zu] %.9g, expected %.9g", round, i, (double)dx[i], want);
+        }
+    }
+}
+
 static void lsq_scales_the_gradient_of_values(void **state) {
     (void)state;
     NbRandom random = nb_random(4, NB_RANDOM_TEST, 0, 0);
@@ -236,6 +301,7 @@ static void learned_rounding_starts_where_it_was(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(match_central_differences),
+        cmocka_unit_test(shifted_ones_match_too),
         cmocka_unit_test(lsq_scales_the_gradient_of_values),
         cmocka_unit_test(gradients_in_place),
         cmocka_unit_test(ties_share_or_go_first),

@@ -182,6 +182,45 @@ static void equalizing_keeps_products_and_evens_ranges(void **state) {
     nb_arena_release(&arena);
 }
 
+/* The size a channel counts with shows in its factor: the sink's weights are 1. */
+static void biases_shrink_by_their_sizes(void **state) {
+    (void)state;
+    static const struct {
+        float bias, weight[3], counts_as;
+    } rows[] = {
+        {8.0F, {1, 1, 1}, 4.0F},          /* small: 2 */
+        {8.0F, {1, 0.01F, 0.01F}, 1.6F},  /* small, but large beside most weights: 5 */
+        {8.0F, {1, 1, 0.001F}, 1.6F},     /* the same by the mean */
+        {8.0F, {1, 1, 0}, 1.6F},          /* weights of 0 count as 1e-9 */
+        {40.0F, {1, 1, 1}, 2.0F},         /* large: 20 */
+        {12.0F, {1, 1, 0.005F}, 1.0F},    /* the same by the mean */
+        {20.0F, {1, 1, 1}, 2.0F},         /* 10 */
+        {12.0F, {1, 1, 0.015F}, 1.2F},    /* the same by the mean */
+        {12.0F, {1, 1, 1}, 2.4F},         /* 5 */
+        {9.0F, {0.4F, 0.4F, 0.4F}, 0.9F}, /* small, but not beside the largest weight: 10 */
+        {-8.0F, {1, 1, 1}, 4.0F},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        float w[3];
+        float bias = rows[i].bias;
+        float sink[2] = {1, -1};
+        memcpy(w, rows[i].weight, sizeof w);
+        NbEqualizeEnd source = {.w = {w, 1, 1, 3}, .bias = &bias};
+        NbEqualizeEnd sinks = {.w = {sink, 2, 1, 1}};
+        const NbEqualizeRegion region = {&source, 1, &sinks, 1, 1};
+        NbEqualizeOptions options = nb_ptq_equalize_defaults();
+        options.sweeps = 1;
+        NbArena arena = {0};
+        NbError err = {0};
+        assert_int_equal(nb_ptq_equalize(&region, 1, &options, &arena, NULL, &err), NB_OK);
+        nb_arena_release(&arena);
+        const float counted = 1.0F / powf(w[0] / rows[i].weight[0], 2.0F);
+        if (!(fabsf(counted / rows[i].counts_as - 1.0F) < 1e-4F))
+            fail_msg("row %zu: counts as %g, expected %g", i, (double)counted,
+                     (double)rows[i].counts_as);
+    }
+}
+
 static void biases_get_back_what_the_mean_lost(void **state) {
     (void)state;
     float real[] = {1, 2, 3, 4, 10, 10, 10, 10}; /* NHWC and NCHW of 2 channels */
@@ -205,6 +244,7 @@ int main(void) {
         cmocka_unit_test(impossible_statistics_are_refused),
         cmocka_unit_test(factor_of_the_inverse),
         cmocka_unit_test(equalizing_keeps_products_and_evens_ranges),
+        cmocka_unit_test(biases_shrink_by_their_sizes),
         cmocka_unit_test(biases_get_back_what_the_mean_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
