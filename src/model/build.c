@@ -171,8 +171,9 @@ NbStatus nb_build_hardtanh_quant(NbBuild *b, const char *path, NbTap x, NbTap *o
     NbTap at = x;
     NB_TRY(nb_graph_add(b->g, NB_OP_SCALE, join(name, path, "half"), 1, &x.node, &half, &at.node,
                         err));
-    NB_TRY(nb_build_act(b, join(name, path, "hardtanh"), (NbAct){.kind = NB_ACT_HARDTANH}, at, &at,
-                        err));
+    if (!b->compat) /* the peer leaves it out: its gradient reaches half a step further */
+        NB_TRY(nb_build_act(b, join(name, path, "hardtanh"), (NbAct){.kind = NB_ACT_HARDTANH}, at,
+                            &at, err));
     out->channels = x.channels;
     return nb_graph_add(b->g, NB_OP_QUANT, join(name, path, "hardtanh_quant"), 1, &at.node, &quant,
                         &out->node, err);

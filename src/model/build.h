@@ -141,7 +141,8 @@ typedef struct NbBlock {
 NB_FALLIBLE nb_build_block(NbBuild *b, const char *path, NbTap x, const NbBlock *block, NbTap *out,
                            NbError *err);
 
-/* x * 0.5 -> clamp to -1 .. 1 -> signed 8-bit narrow codes with scale 1/127, at `path`. */
+/* x * 0.5 -> clamp to -1 .. 1 (compat: left to the quantizer) -> signed 8-bit narrow codes with
+ * scale 1/127, at `path`. */
 NB_FALLIBLE nb_build_hardtanh_quant(NbBuild *b, const char *path, NbTap x, NbTap *out,
                                     NbError *err);
 
