@@ -53,7 +53,43 @@ static NB_FALLIBLE pack_weights(const Packer *p, NbConvBlock *b, int first, NbEr
                     ((int8_t *)packed)[(step * b->lanes + lane) * 4 + k % 4] = (int8_t)w;
             }
     b->weight = packed;
+    const NbPlane *in = p->s->in[0];
+    if (!wide)
+        b->run = nb_pack_run(packed, p->segments * p->steps, b->lanes, in->zero + in->hi);
     return NB_OK;
+}
+
+/* Whether every pair of bytes in every lane stays within 16 bits over steps [from, to). */
+static bool fits_16(const int8_t *weight, int from, int to, int lanes, int most) {
+    for (int i = 0; i < 2 * lanes; i++) {
+        int positive = 0;
+        int negative = 0;
+        for (int k = from; k < to; k++)
+            for (int j = 0; j < 2; j++) {
+                const int w = weight[(k * 2 * lanes + i) * 2 + j];
+                positive += w > 0 ? w : 0;
+                negative += w < 0 ? w : 0;
+            }
+        if (positive * most > INT16_MAX || negative * most < INT16_MIN)
+            return false;
+    }
+    return true;
+}
+
+static bool all_fit_16(const int8_t *weight, int steps, int run, int lanes, int most) {
+    for (int k = 0; k < steps; k += run)
+        if (!fits_16(weight, k, k + run < steps ? k + run : steps, lanes, most))
+            return false;
+    return true;
+}
+
+int nb_pack_run(const int8_t *weight, int steps, int lanes, int most) {
+    if (!all_fit_16(weight, steps, 1, lanes, most))
+        return 0;
+    int run = 1;
+    while (run < steps && all_fit_16(weight, steps, 2 * run, lanes, most))
+        run *= 2;
+    return run < steps ? run : steps;
 }
 
 /* Sums of bytes begin with what the zero of signed codes adds. No partial sum of any bytes may

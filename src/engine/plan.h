@@ -91,6 +91,10 @@ NB_FALLIBLE nb_plan_memory(NbEngine *e, NbPlane *const *planes, int n, NbError *
  * the THRESHOLD or DEQUANT. */
 NB_FALLIBLE nb_pack_conv(NbEngine *e, NbStep *s, NbNodeId after, NbError *err);
 
+/* How many steps of weights in NB_WEIGHT_K4 may be summed in 16 bits, in aligned groups of so many,
+ * when activations are at most `most`: 0 to steps. */
+int nb_pack_run(const int8_t *weight, int steps, int lanes, int most);
+
 /* Sets where blocks read and write, once planes have their place. */
 void nb_pack_place(NbStep *s, const NbEngine *e);
 
