@@ -17,7 +17,7 @@
 #include "lower/integer/integer.h"
 #include "lower/random_net.h"
 
-enum { PICTURES = 3, NETS = 160, MOST_THREADS = 3 };
+enum { PICTURES = 3, NETS = 90, MOST_THREADS = 3 };
 
 typedef struct Case {
     NbArena arena;
@@ -132,7 +132,9 @@ static void engine_equals_interpreter(void **state) {
         Case c;
         make_case(&c, seed);
         for (NbIsa isa = NB_ISA_C; isa <= nb_isa_detect(); isa++) {
-            run_case(&c, isa, 1, true);
+            if (isa == NB_ISA_AVX512 && nb_isa_detect() > isa) /* the same kernels as AVX2 */
+                continue;
+            run_case(&c, isa, 1 + (int)(seed % MOST_THREADS), true);
             for (int threads = 1; threads <= MOST_THREADS; threads++)
                 run_case(&c, isa, threads, false);
         }

@@ -112,7 +112,7 @@ static void thresholds_count_what_the_float_expression_gives(void **state) {
         chain.hi = nb_grid_hi(chain.spec.grid);
         const int64_t base = round % 7 == 0 ? 1 << 27 : 0; /* where float32 skips integers */
         const NbRange range = {.min = base - nb_random_below(&r, 3000),
-                                  .max = base + nb_random_below(&r, 3000)};
+                               .max = base + nb_random_below(&r, 3000)};
         int32_t t[255];
         bool falling = false;
         NbError err = {0};
