@@ -155,7 +155,7 @@ static void level_loss(const Level *l, double *balance, double sums[3]) {
         clear_grad(l->head, l->batch, loss->anchors, CLS + loss->nc);
     if (l->n_matches) {
         sums[0] += box_loss(l);
-        if (loss->nc > 1)
+        if (loss->nc > 1 || loss->class_of_one)
             sums[2] += class_loss(l);
     }
     const double obj = obj_loss(l, *balance);

@@ -24,6 +24,8 @@ typedef struct NbYolov5Loss {
     double anchor_t;
     double fl_gamma;        /* focal; 0: off */
     double label_smoothing; /* epsilon */
+    bool class_of_one;      /* one class is trained too; else its output has no gradient, as in the
+                             * source, and stays what it was drawn as */
     bool autobalance;
     int stride16_level; /* autobalance: the level that keeps weight 1 */
 } NbYolov5Loss;

@@ -18,6 +18,7 @@ NbYolov5Loss nb_head_loss(const NbHead *head, const NbHyper *h, const double *ba
         .anchor_t = h->anchor_t,
         .fl_gamma = h->fl_gamma,
         .label_smoothing = h->label_smoothing,
+        .class_of_one = !h->compat,
         .autobalance = h->autobalance,
     };
     for (int i = 0; i < head->levels; i++) {

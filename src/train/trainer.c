@@ -116,6 +116,53 @@ static NbStatus make_executor(Trainer *t, bool training, NbExecutor **out, NbErr
     return nb_executor_new(&t->options->model->graph, &options, out, err);
 }
 
+/* Loss of the first batch with running statistics, quantizers on or off. */
+static NbStatus first_loss(Trainer *t, const NbBatch *batch, bool quantizers, double *out,
+                           NbError *err) {
+    NbModel *const m = t->options->model;
+    const NbExecutorOptions options = {.batch = batch->count,
+                                       .height = batch->imgsz,
+                                       .width = batch->imgsz,
+                                       .quantizers = quantizers,
+                                       .pool = t->options->pool};
+    NbExecutor *x = NULL;
+    NB_TRY(nb_executor_new(&m->graph, &options, &x, err));
+    NbArena scratch = {0};
+    NbHeadLevel level[NB_MAX_LEVELS];
+    double items[3];
+    NbStatus status = nb_executor_forward(x, batch->images, batch->count, false, err);
+    for (int i = 0; i < m->head.levels; i++) {
+        const NbShape *const shape = &m->graph.node[m->graph.output[i]].shape;
+        level[i] = nb_head_level_nhwc(&m->head, nb_executor_output(x, i), NULL, (int)shape->dim[2],
+                                      (int)shape->dim[3]);
+    }
+    NbYolov5Loss loss = nb_head_loss(&m->head, &t->hyper, t->state.balance);
+    loss.autobalance = false;
+    if (status == NB_OK)
+        status = nb_yolov5_loss(&loss, level, batch->count, batch->target, batch->n_targets,
+                                &scratch, items, out, err);
+    nb_arena_release(&scratch);
+    nb_executor_free(x);
+    return status;
+}
+
+/* Quantizers that spoil finished weights show at once: the run says so before it spends hours. */
+static NbStatus check_first_loss(Trainer *t, NbError *err) {
+    NbBatch batch;
+    double with = 0.0;
+    double without = 0.0;
+    char text[256];
+    NB_TRY(nb_loader_seek(t->loader, 0, 0, 0, -1.0, err));
+    NB_TRY(nb_loader_next(t->loader, &batch, err));
+    NB_TRY(first_loss(t, &batch, true, &with, err));
+    NB_TRY(first_loss(t, &batch, false, &without, err));
+    (void)snprintf(text, sizeof text, "first loss: %.4g with quantizers, %.4g without%s",
+                   with / batch.count, without / batch.count,
+                   with > 2.0 * without ? "; the start scales do not fit these weights" : "");
+    say(t, text);
+    return NB_OK;
+}
+
 static NbStatus set_up(Trainer *t, NbError *err) {
     const NbTrainOptions *const o = t->options;
     NB_TRY(nb_hyper_check(&t->hyper, err));
@@ -129,6 +176,8 @@ static NbStatus set_up(Trainer *t, NbError *err) {
     NB_TRY(nb_train_state_new(o->model, &t->hyper, &t->state, err));
     if (o->resume)
         NB_TRY(nb_train_state_load(&t->state, &t->hyper, o->resume, o->resume_path, err));
+    if (!o->resume && o->quantizers && o->pretrained)
+        NB_TRY(check_first_loss(t, err));
     NB_TRY(make_executor(t, true, &t->executor, err));
     t->stepper = (NbStepper){.state = &t->state,
                              .hyper = &t->hyper,

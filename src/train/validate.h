@@ -27,7 +27,8 @@ typedef struct NbValOptions {
     int max_det;
     bool agnostic;
     NbDecode decode;
-    bool class_of_one; /* one class: the confidence is the objectness alone when false */
+    bool class_of_one; /* one class: its output counts too, trained or not (the peer); else the
+                        * confidence is the objectness alone */
     NbYoloMatching matching;
     size_t cache_limit;
     /* NULL, or called after each batch with its pictures and detections (for sample pictures) */
