@@ -146,13 +146,12 @@ static NbStatus read_names(Reader *r) {
     return NB_OK;
 }
 
-NbStatus nb_dataset_read(const char *path, NbArena *arena, NbDataset *out, NbError *err) {
+NbStatus nb_dataset_parse(const char *path, NbBytes bytes, NbArena *arena, NbDataset *out,
+                          NbError *err) {
     *out = (NbDataset){.file = nb_arena_string(arena, path)};
     if (!out->file)
         return nb_fail_memory(err, path);
     Reader r = {.path = out->file, .arena = arena, .out = out, .err = err};
-    NbBytes bytes;
-    NB_TRY(nb_file_read(path, YAML_MAX, arena, &bytes, err));
     NB_TRY(nb_yaml_parse(out->file, bytes, arena, &r.top, err));
     if (!r.top || r.top->kind != NB_YAML_MAP)
         return nb_fail(NB_ERR_FORMAT, err, "%s: expected a data set: a map with train, val, names",
@@ -163,4 +162,10 @@ NbStatus nb_dataset_read(const char *path, NbArena *arena, NbDataset *out, NbErr
     if (!out->split_path[0] && !out->split_path[1] && !out->split_path[2])
         return nb_fail(NB_ERR_FORMAT, err, "%s: none of train, val, test is there", path);
     return read_names(&r);
+}
+
+NbStatus nb_dataset_read(const char *path, NbArena *arena, NbDataset *out, NbError *err) {
+    NbBytes bytes;
+    NB_TRY(nb_file_read(path, YAML_MAX, arena, &bytes, err));
+    return nb_dataset_parse(path, bytes, arena, out, err);
 }

@@ -7,6 +7,7 @@
 #define NB_DATA_DATASET_H
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "base/parallel.h"
 #include "base/status.h"
 #include "data/labels.h"
@@ -62,6 +63,10 @@ typedef struct NbSamples {
  * names (a list, or a map from every number below nc); other keys are left alone. nc may be left
  * out when there are names, and names when there is nc ("class0", ...). */
 NB_FALLIBLE nb_dataset_read(const char *path, NbArena *arena, NbDataset *out, NbError *err);
+
+/* The same from memory; path is what messages name and relative paths start from. */
+NB_FALLIBLE nb_dataset_parse(const char *path, NbBytes bytes, NbArena *arena, NbDataset *out,
+                             NbError *err);
 
 /* Finds, checks and reads the pictures (headers only) and labels of a split. single_cls: every
  * class becomes 0. Classes must be < nc. pool may be NULL.

@@ -40,7 +40,8 @@ typedef struct Parser {
 static bool is_break(char c) { return (c >= '\n' && c <= '\r') || (c >= 0x1c && c <= 0x1e); }
 static bool is_blank(char c) { return is_break(c) || c == ' ' || c == '\t' || c == 0x1f; }
 
-static void remark(Parser *p, int line, const char *format, va_list args) {
+__attribute__((format(printf, 3, 0))) static void remark(Parser *p, int line, const char *format,
+                                                         va_list args) {
     p->out->line = line;
     (void)vsnprintf(p->out->text, sizeof p->out->text, format, args);
 }
