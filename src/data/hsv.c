@@ -60,10 +60,10 @@ static int min3(int a, int b, int c) {
 }
 
 static void to_hsv(const uint8_t *rgb, int n, const Divisors *d, Block *out) {
-    for (int i = 0; i < n; i++) {
-        const int r = rgb[3 * i];
-        const int g = rgb[3 * i + 1];
-        const int b = rgb[3 * i + 2];
+    for (int i = 0; i < n; i++, rgb += 3) {
+        const int r = rgb[0];
+        const int g = rgb[1];
+        const int b = rgb[2];
         const int v = max3(r, g, b);
         const int diff = v - min3(r, g, b);
         const int not_red = v == g ? b - r + 2 * diff : r - g + 4 * diff;
@@ -119,11 +119,11 @@ void nb_rgb_to_hsv(NbPixels from, NbPixels to) {
         for (int x = 0; x < from.width; x += BLOCK) {
             const int n = block_at(x, from.width);
             to_hsv(nb_pixels_row(from, y) + (size_t)x * 3, n, &d, &block);
-            uint8_t *const out = nb_pixels_row(to, y) + (size_t)x * 3;
-            for (int i = 0; i < n; i++) {
-                out[3 * i] = block.hue[i];
-                out[3 * i + 1] = block.saturation[i];
-                out[3 * i + 2] = block.value[i];
+            uint8_t *out = nb_pixels_row(to, y) + (size_t)x * 3;
+            for (int i = 0; i < n; i++, out += 3) {
+                out[0] = block.hue[i];
+                out[1] = block.saturation[i];
+                out[2] = block.value[i];
             }
         }
     }
@@ -136,11 +136,11 @@ void nb_hsv_to_rgb(NbPixels from, NbPixels to) {
     for (int y = 0; y < from.height; y++) {
         for (int x = 0; x < from.width; x += BLOCK) {
             const int n = block_at(x, from.width);
-            const uint8_t *const in = nb_pixels_row(from, y) + (size_t)x * 3;
-            for (int i = 0; i < n; i++) {
-                block.hue[i] = in[3 * i];
-                block.saturation[i] = in[3 * i + 1];
-                block.value[i] = in[3 * i + 2];
+            const uint8_t *in = nb_pixels_row(from, y) + (size_t)x * 3;
+            for (int i = 0; i < n; i++, in += 3) {
+                block.hue[i] = in[0];
+                block.saturation[i] = in[1];
+                block.value[i] = in[2];
             }
             to_rgb(&block, n, &back, nb_pixels_row(to, y) + (size_t)x * 3);
         }

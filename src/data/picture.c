@@ -47,9 +47,9 @@ static NbStatus load(Making *m, int sample, NbPixels *out) {
     const NbLoadRule rule = m->source->compat ? NB_LOAD_YOLOV5 : NB_LOAD_ULTRALYTICS;
     int size[2];
     nb_load_size(s->width, s->height, m->source->imgsz, rule, size);
-    const uint8_t *const kept = nb_picture_cache_get(m->source->cache, sample);
-    if (kept) { /* nobody writes to what is kept: views are read from here on */
-        *out = nb_pixels((uint8_t *)(uintptr_t)kept, size[0], size[1]);
+    uint8_t *const kept = nb_picture_cache_get(m->source->cache, sample);
+    if (kept) {
+        *out = nb_pixels(kept, size[0], size[1]);
         return NB_OK;
     }
     NbImage image;

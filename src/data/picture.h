@@ -21,8 +21,8 @@ typedef struct NbPictureCache NbPictureCache;
 NB_FALLIBLE nb_picture_cache_new(size_t limit, int n, NbPictureCache **out, NbError *err);
 void nb_picture_cache_free(NbPictureCache *cache);
 
-/* NULL: not kept. */
-const uint8_t *nb_picture_cache_get(NbPictureCache *cache, int sample);
+/* NULL: not kept. Threads share it: it must not be written to. */
+uint8_t *nb_picture_cache_get(NbPictureCache *cache, int sample);
 /* Keeps a copy unless it is full. */
 void nb_picture_cache_put(NbPictureCache *cache, int sample, const uint8_t *pixels, size_t bytes);
 

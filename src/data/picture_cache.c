@@ -43,7 +43,7 @@ void nb_picture_cache_free(NbPictureCache *c) {
     free(c);
 }
 
-const uint8_t *nb_picture_cache_get(NbPictureCache *c, int sample) {
+uint8_t *nb_picture_cache_get(NbPictureCache *c, int sample) {
     return atomic_load_explicit(&c->slot[sample], memory_order_acquire);
 }
 

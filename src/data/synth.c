@@ -187,9 +187,9 @@ static void draw_shape(const Shape *s, int side, uint8_t *rgb) {
     for (int y = (int)s->box[1]; y < y1; y++) {
         for (int x = (int)s->box[0]; x < x1; x++) {
             int covered = 0;
-            for (int k = 0; k < SUB * SUB; k++)
-                covered += inside(s, x + (k % SUB + 0.5) / SUB,
-                                  y + (double)(2 * (k / SUB) + 1) / (2 * SUB));
+            for (int v = 0; v < SUB; v++)
+                for (int u = 0; u < SUB; u++)
+                    covered += inside(s, x + (u + 0.5) / SUB, y + (v + 0.5) / SUB);
             const double t = (double)covered / (SUB * SUB);
             uint8_t *const p = rgb + (size_t)(y * side + x) * 3;
             for (int c = 0; c < 3; c++)

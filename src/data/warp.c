@@ -19,9 +19,11 @@ enum {
 };
 
 static void multiply(const double a[9], const double b[9], double out[9]) {
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++)
-            out[3 * i + j] = a[3 * i] * b[j] + a[3 * i + 1] * b[3 + j] + a[3 * i + 2] * b[6 + j];
+    for (int i = 0; i < 9; i++) {
+        const int row = i - i % 3;
+        const int column = i % 3;
+        out[i] = a[row] * b[column] + a[row + 1] * b[3 + column] + a[row + 2] * b[6 + column];
+    }
 }
 
 static double draw(double unit, double lo, double hi) { return lo + unit * (hi - lo); }
@@ -285,7 +287,7 @@ void nb_warp_reads(const NbWarp *w, int width, int height, int out_width, int ou
     invert_affine(w->m, inverse);
     const int side[2] = {width, height};
     for (int k = 0; k < 2; k++) {
-        const double *const m = inverse + 3 * k;
+        const double *const m = k ? inverse + 3 : inverse;
         const double dx = m[0] * (out_width - 1);
         const double dy = m[1] * (out_height - 1);
         /* two pixels of margin: one neighbour, and the rounding of places */

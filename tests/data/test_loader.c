@@ -367,7 +367,7 @@ static void a_picture_that_is_gone_is_named(void **state) {
         NbLoader *const l = loader(&o);
         NbError err = {0};
         NbBatch b;
-        assert_int_equal(nb_loader_next(l, &b, &err), NB_ERR_IO);
+        assert_int_equal(nb_loader_next(l, &b, &err), NB_ERR_FORMAT);
         assert_non_null(strstr(err.message, set->val.sample[1].path));
         b = next(l); /* the others still come */
         assert_int_equal(b.sample[0], 2);
