@@ -51,12 +51,10 @@ NbStatus nb_job_dataset(NbJob *job, NbDataset *out, NbError *err) {
     NB_TRY(nb_job_need(job, NB_OPT_data, &path, err));
     NB_TRY(nb_dataset_read(path, &job->arena, out, err));
     if (nb_job_bool(job, NB_OPT_single_cls, false) && out->nc != 1) {
-        static char item[] = "item";
         out->nc = 1;
         out->names = NB_NEW(&job->arena, char *, 1);
-        if (!out->names)
+        if (!out->names || !(out->names[0] = nb_arena_string(&job->arena, "item")))
             return nb_fail_memory(err, "names");
-        out->names[0] = item;
     }
     return NB_OK;
 }
