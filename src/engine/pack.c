@@ -4,6 +4,7 @@
  * and the proof that sums cannot overflow. */
 #include "engine/plan.h"
 
+#include "engine/near.h"
 #include "quant/bound.h"
 #include "quant/requant.h"
 
@@ -142,52 +143,74 @@ static NB_FALLIBLE pack_real(const Packer *p, NbConvBlock *b, int first, NbError
     return NB_OK;
 }
 
-static NB_FALLIBLE pack_levels(const Packer *p, NbConvBlock *b, const int32_t *t, NbError *err) {
-    int32_t *to = NB_NEW(&p->e->arena, int32_t, (size_t)(b->levels * b->lanes));
+static NB_FALLIBLE pack_thresholds(const Packer *p, NbConvBlock *b, const int32_t *t,
+                                   NbError *err) {
+    const int rows = nb_threshold_rows(b->levels);
+    int32_t *to = NB_NEW(&p->e->arena, int32_t, (size_t)(rows * b->lanes));
     if (!to)
         return nb_fail_memory(err, "packed thresholds");
-    for (int k = 0; k < b->levels; k++)
+    for (int k = 0; k < rows; k++)
         for (int lane = 0; lane < b->lanes; lane++)
-            to[k * b->lanes + lane] = lane < b->live ? t[lane * b->levels + k] : INT32_MAX;
-    b->emit = NB_EMIT_LEVELS;
+            to[k * b->lanes + lane] =
+                lane < b->live && k < b->levels ? t[lane * b->levels + k] : INT32_MAX;
     b->threshold = to;
     return NB_OK;
 }
 
-/* Multiplication where it is proved equal for every lane, thresholds otherwise. */
-static NB_FALLIBLE pack_codes(const Packer *p, NbConvBlock *b, int first, NbError *err) {
-    const NbTensor *thresholds = &p->e->graph.node[p->after->in[1]].param;
-    b->levels = (int)thresholds->shape.dim[1];
-    const int32_t *t = (const int32_t *)thresholds->data + (ptrdiff_t)first * b->levels;
+/* One way to multiply, as far as this block is concerned. */
+static bool solve(NbEmit how, const int32_t *t, int levels, NbRange range, NbRequant *r) {
+    if (how == NB_EMIT_NEAR)
+        return nb_near_solve(t, levels, range.min, range.max, r);
+    return nb_requant_solve(t, levels, range.min, range.max, how == NB_EMIT_MUL32 ? 32 : 64, r);
+}
+
+/* Fills in the constants of every lane; false when one has none. */
+static bool multiply(const Packer *p, const NbConvBlock *b, int first, const int32_t *t, NbEmit how,
+                     NbRequant *r) {
+    const NbRange codes = {.min = p->s->in[0]->lo, .max = p->s->in[0]->hi};
+    const size_t n = (size_t)(p->channels * p->attr->kernel[0] * p->attr->kernel[1]);
+    for (int lane = 0; lane < b->live; lane++) {
+        const NbRange range = nb_range_of_row_i8(codes, p->weight + (size_t)(first + lane) * n, n);
+        if (!solve(how, t + (ptrdiff_t)lane * b->levels, b->levels, range, &r[lane]))
+            return false;
+    }
+    return true;
+}
+
+static NB_FALLIBLE pack_multiplication(const Packer *p, NbConvBlock *b, const NbRequant *r,
+                                       NbError *err) {
     int32_t *mul = NB_NEW(&p->e->arena, int32_t, (size_t)b->lanes);
     int64_t *add = NB_NEW(&p->e->arena, int64_t, (size_t)b->lanes);
     int32_t *shift = NB_NEW(&p->e->arena, int32_t, (size_t)b->lanes);
     if (!mul || !add || !shift)
         return nb_fail_memory(err, "packed constants");
-    const NbRange codes = {.min = p->s->in[0]->lo, .max = p->s->in[0]->hi};
-    const size_t n = (size_t)(p->channels * p->attr->kernel[0] * p->attr->kernel[1]);
-    for (int bits = 32; bits <= 64; bits *= 2) {
-        int lane = 0;
-        for (; lane < b->live; lane++) {
-            const NbRange range =
-                nb_range_of_row_i8(codes, p->weight + (size_t)(first + lane) * n, n);
-            NbRequant r;
-            if (!nb_requant_solve(t + (ptrdiff_t)lane * b->levels, b->levels, range.min, range.max,
-                                  bits, &r))
-                break;
-            mul[lane] = r.mul;
-            add[lane] = r.add;
-            shift[lane] = r.shift;
-        }
-        if (lane < b->live)
-            continue;
-        b->emit = bits == 32 ? NB_EMIT_MUL32 : NB_EMIT_MUL64;
-        b->mul = mul;
-        b->add = add;
-        b->shift = shift;
-        return NB_OK;
+    for (int lane = 0; lane < b->live; lane++) {
+        mul[lane] = r[lane].mul;
+        add[lane] = r[lane].add;
+        shift[lane] = r[lane].shift;
     }
-    return pack_levels(p, b, t, err);
+    b->mul = mul;
+    b->add = add;
+    b->shift = shift;
+    return NB_OK;
+}
+
+/* The cheapest way that is proved right for every lane and every sum that can occur. */
+static NB_FALLIBLE pack_codes(const Packer *p, NbConvBlock *b, int first, NbError *err) {
+    static const NbEmit ways[] = {NB_EMIT_MUL32, NB_EMIT_MUL64, NB_EMIT_NEAR};
+    const NbTensor *thresholds = &p->e->graph.node[p->after->in[1]].param;
+    b->levels = (int)thresholds->shape.dim[1];
+    const int32_t *t = (const int32_t *)thresholds->data + (ptrdiff_t)first * b->levels;
+    NbRequant r[NB_LANES] = {{0}};
+    b->emit = NB_EMIT_LEVELS;
+    for (size_t i = 0; b->emit == NB_EMIT_LEVELS && i < sizeof ways / sizeof *ways; i++)
+        if (multiply(p, b, first, t, ways[i], r))
+            b->emit = ways[i];
+    if (b->emit != NB_EMIT_LEVELS)
+        NB_TRY(pack_multiplication(p, b, r, err));
+    if (b->emit == NB_EMIT_LEVELS || b->emit == NB_EMIT_NEAR)
+        NB_TRY(pack_thresholds(p, b, t, err));
+    return NB_OK;
 }
 
 static NB_FALLIBLE pack_block(const Packer *p, NbConvBlock *b, int group, int at, NbError *err) {

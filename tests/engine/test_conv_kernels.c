@@ -22,6 +22,7 @@ enum {
     MOST_SEGMENTS = 9,
     MOST_WIDTH = 45,
     MOST_LEVELS = 255,
+    MOST_ROWS = 256,
     ROWS = 3,
     SRC = 1 << 16,
     DST = 1 << 15,
@@ -38,7 +39,7 @@ typedef struct Data {
     int32_t mul[NB_LANES];
     int64_t add[NB_LANES];
     int32_t shift[NB_LANES];
-    int32_t threshold[MOST_LEVELS * NB_LANES];
+    int32_t threshold[MOST_ROWS * NB_LANES];
     float scale[NB_LANES];
     float offset[NB_LANES];
     uint8_t want[GUARD + DST + GUARD];
@@ -69,7 +70,7 @@ static void fill_numbers(Data *d, const NbConvBlock *b, NbRandom *r, int kind) {
 
 static void fill_constants(Data *d, NbConvBlock *b, NbRandom *r) {
     b->levels = 1 + pick(r, pick(r, 2) ? MOST_LEVELS : 16);
-    b->emit = (NbEmit)pick(r, 4);
+    b->emit = (NbEmit)pick(r, NB_EMIT_FLOAT + 1);
     for (int lane = 0; lane < NB_LANES; lane++) {
         d->start[lane] = pick(r, 200001) - 100000;
         d->mul[lane] = b->emit == NB_EMIT_MUL32 ? pick(r, 20) : pick(r, 1 << 30);
@@ -79,11 +80,11 @@ static void fill_constants(Data *d, NbConvBlock *b, NbRandom *r) {
         d->scale[lane] = (float)nb_random_normal(r);
         d->offset[lane] = (float)nb_random_normal(r);
         int32_t t = -pick(r, 2000000);
-        for (int k = 0; k < b->levels; k++) {
+        for (int k = 0; k < nb_threshold_rows(b->levels); k++) {
             t += pick(r, 4000000 / b->levels);
-            d->threshold[k * b->lanes + lane % b->lanes] = k == 0 && lane % 4 == 0 ? INT32_MIN
-                                                           : k > 200               ? INT32_MAX
-                                                                                   : t;
+            d->threshold[k * b->lanes + lane % b->lanes] = k == 0 && lane % 4 == 0     ? INT32_MIN
+                                                           : k > 200 || k >= b->levels ? INT32_MAX
+                                                                                       : t;
         }
     }
     b->start = d->start;

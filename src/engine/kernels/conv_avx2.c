@@ -11,7 +11,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { MOST_TILE = 12, HALF = NB_LANES / 2, SEARCH_LEVELS = 32 };
+enum { MOST_TILE = 12, HALF = NB_LANES / 2, SEARCH_LEVELS = 24 };
 
 /* Keeps a loaded vector in its register: gcc 12 would load a reused one again and again. */
 #define HOLD(v) __asm__("" : "+x"(v))
@@ -52,6 +52,24 @@ static inline __m256i codes_64(const NbConvBlock *b, int lane, __m256i v) {
     return _mm256_or_si256(e, _mm256_slli_epi64(o, 32));
 }
 
+/* code + (v >= the threshold `ahead` rows on) * ahead, in each lane */
+static inline __m256i step(const NbConvBlock *b, int lane, __m256i v, __m256i code, int ahead) {
+    const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i row = _mm256_add_epi32(code, _mm256_set1_epi32(ahead - 1));
+    const __m256i at =
+        _mm256_add_epi32(_mm256_mullo_epi32(row, _mm256_set1_epi32(b->lanes)), lanes);
+    const __m256i t = _mm256_i32gather_epi32(b->threshold + lane, at, 4);
+    const __m256i by = _mm256_set1_epi32(ahead);
+    return _mm256_add_epi32(code, _mm256_andnot_si256(_mm256_cmpgt_epi32(t, v), by));
+}
+
+static inline __m256i search(const NbConvBlock *b, int lane, __m256i v) {
+    __m256i code = _mm256_setzero_si256();
+    for (int ahead = nb_threshold_rows(b->levels) / 2; ahead > 0; ahead /= 2)
+        code = step(b, lane, v, code, ahead);
+    return code;
+}
+
 /* The low halves of eight 64-bit numbers. */
 static inline __m256i narrow(const int64_t *p) {
     const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
@@ -62,6 +80,10 @@ static inline __m256i narrow(const int64_t *p) {
 static inline __m256i codes(const NbConvBlock *b, int lane, __m256i v) {
     if (b->emit == NB_EMIT_MUL64)
         return codes_64(b, lane, v);
+    if (b->emit == NB_EMIT_NEAR)
+        return step(b, lane, v, codes_64(b, lane, v), 1);
+    if (b->emit == NB_EMIT_LEVELS && b->levels > SEARCH_LEVELS)
+        return search(b, lane, v);
     if (b->emit == NB_EMIT_MUL32) {
         v = _mm256_add_epi32(_mm256_mullo_epi32(v, load(b->mul + lane)), narrow(b->add + lane));
         v = _mm256_srav_epi32(v, load(b->shift + lane));
@@ -85,23 +107,9 @@ static inline void emit_real(const NbConvBlock *b, int lane, __m256i v, float *d
                         y);
 }
 
-/* Thresholds that are many: the search of the C version, for these lanes. */
-static void emit_search(const NbConvBlock *b, int lane, __m256i v, uint8_t *dst) {
-    int32_t sum[HALF];
-    NbConvBlock part = *b;
-    _mm256_storeu_si256((__m256i *)(void *)sum, v);
-    part.threshold += lane;
-    part.live = b->live - lane < HALF ? b->live - lane : HALF;
-    nb_conv_emit_c(&part, sum, dst + lane);
-}
-
 static inline void emit(const NbConvBlock *b, int lane, __m256i v, char *dst) {
     if (b->emit == NB_EMIT_FLOAT) {
         emit_real(b, lane, v, (float *)(void *)dst);
-        return;
-    }
-    if (b->emit == NB_EMIT_LEVELS && b->levels > SEARCH_LEVELS) {
-        emit_search(b, lane, v, (uint8_t *)dst);
         return;
     }
     const __m256i code = codes(b, lane, v);

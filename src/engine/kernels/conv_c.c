@@ -32,11 +32,13 @@ static void emit_bytes(const NbConvBlock *b, const int32_t *sum, uint8_t *dst) {
             continue;
         }
         const int64_t scaled = (int64_t)sum[i] * b->mul[i] + b->add[i];
-        dst[i] = clamp_code(nb_requant_shift(scaled, b->shift[i]), b->levels);
+        const uint8_t code = clamp_code(nb_requant_shift(scaled, b->shift[i]), b->levels);
+        const bool next = b->emit == NB_EMIT_NEAR && sum[i] >= b->threshold[code * b->lanes + i];
+        dst[i] = (uint8_t)(code + next);
     }
 }
 
-void nb_conv_emit_c(const NbConvBlock *b, const int32_t *sum, void *dst) {
+static void emit(const NbConvBlock *b, const int32_t *sum, void *dst) {
     if (b->emit != NB_EMIT_FLOAT) {
         emit_bytes(b, sum, dst);
         return;
@@ -94,7 +96,7 @@ static void conv_rows(const NbConvBlock *b, int row, int end) {
                 sum_window(b, src, sum);
             else
                 sum_one(b, src, sum);
-            nb_conv_emit_c(b, sum, dst);
+            emit(b, sum, dst);
         }
     }
 }

@@ -14,7 +14,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { MOST_TILE = 26, SEARCH_LEVELS = 48 };
+enum { MOST_TILE = 26, SEARCH_LEVELS = 24 };
 
 /* dst += four products of unsigned bytes of u and signed bytes of w, in each lane */
 #define DOT(dst, u, w) __asm__("vpdpbusd %2, %1, %0" : "+v"(dst) : "v"(u), "v"(w))
@@ -32,8 +32,8 @@ static inline __mmask16 live_lanes(const NbConvBlock *b) {
 }
 
 /* What turns sums into codes, loaded once for each tile: stores through char pointers would make
- * the compiler load it again for each pixel. Of MUL32 [0] is used; of MUL64 [0] holds the even and
- * [1] the odd lanes as 64-bit numbers, with blocks of 8 lanes [0] holds all. */
+ * the compiler load it again for each pixel. Of MUL32 [0] is used; of MUL64 and NEAR [0] holds the
+ * even and [1] the odd lanes as 64-bit numbers, with blocks of 8 lanes [0] holds all. */
 typedef struct Constants {
     NbEmit emit;
     __m512i mul[2];
@@ -52,7 +52,7 @@ static inline __m512i narrow_adds(const NbConvBlock *b) {
 
 static inline Constants constants_16(const NbConvBlock *b) {
     Constants c = {.emit = b->emit, .top = _mm512_set1_epi32(b->levels)};
-    if (b->emit != NB_EMIT_MUL32 && b->emit != NB_EMIT_MUL64)
+    if (b->emit == NB_EMIT_LEVELS || b->emit == NB_EMIT_FLOAT)
         return c;
     c.mul[0] = _mm512_loadu_si512(b->mul);
     c.shift[0] = _mm512_loadu_si512(b->shift);
@@ -80,16 +80,24 @@ static inline __m512i scale_64(const Constants *c, int i, __m512i v) {
     return _mm512_min_epi64(v, c->top);
 }
 
-static inline __m512i codes_16(const NbConvBlock *b, const Constants *c, __m512i v) {
-    if (c->emit == NB_EMIT_MUL32) {
-        v = _mm512_add_epi32(_mm512_mullo_epi32(v, c->mul[0]), c->add[0]);
-        v = _mm512_max_epi32(_mm512_srav_epi32(v, c->shift[0]), _mm512_setzero_si512());
-        return _mm512_min_epi32(v, c->top);
-    }
-    if (c->emit == NB_EMIT_MUL64) {
-        const __m512i odd = scale_64(c, 1, _mm512_srli_epi64(v, 32));
-        return _mm512_or_si512(scale_64(c, 0, v), _mm512_slli_epi64(odd, 32));
-    }
+/* code + (v >= the threshold `ahead` rows on) * ahead, in each lane */
+static inline __m512i step_16(const NbConvBlock *b, __m512i v, __m512i code, int ahead) {
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i row = _mm512_add_epi32(code, _mm512_set1_epi32(ahead - 1));
+    const __m512i at = _mm512_add_epi32(_mm512_slli_epi32(row, 4), lane);
+    const __m512i t = _mm512_i32gather_epi32(at, b->threshold, 4);
+    return _mm512_mask_add_epi32(code, _mm512_cmpge_epi32_mask(v, t), code,
+                                 _mm512_set1_epi32(ahead));
+}
+
+static inline __m512i search_16(const NbConvBlock *b, __m512i v) {
+    __m512i code = _mm512_setzero_si512();
+    for (int ahead = nb_threshold_rows(b->levels) / 2; ahead > 0; ahead /= 2)
+        code = step_16(b, v, code, ahead);
+    return code;
+}
+
+static inline __m512i count_16(const NbConvBlock *b, __m512i v) {
     __m512i count = _mm512_setzero_si512();
     for (int k = 0; k < b->levels; k++) {
         const __m512i t = _mm512_loadu_si512(b->threshold + k * NB_LANES);
@@ -99,18 +107,25 @@ static inline __m512i codes_16(const NbConvBlock *b, const Constants *c, __m512i
     return count;
 }
 
+static inline __m512i codes_16(const NbConvBlock *b, const Constants *c, __m512i v) {
+    if (c->emit == NB_EMIT_MUL32) {
+        v = _mm512_add_epi32(_mm512_mullo_epi32(v, c->mul[0]), c->add[0]);
+        v = _mm512_max_epi32(_mm512_srav_epi32(v, c->shift[0]), _mm512_setzero_si512());
+        return _mm512_min_epi32(v, c->top);
+    }
+    if (c->emit == NB_EMIT_LEVELS)
+        return b->levels > SEARCH_LEVELS ? search_16(b, v) : count_16(b, v);
+    const __m512i odd = scale_64(c, 1, _mm512_srli_epi64(v, 32));
+    const __m512i code = _mm512_or_si512(scale_64(c, 0, v), _mm512_slli_epi64(odd, 32));
+    return c->emit == NB_EMIT_NEAR ? step_16(b, v, code, 1) : code;
+}
+
 static inline void emit_16(const NbConvBlock *b, const Constants *c, __m512i v, char *dst) {
     if (c->emit == NB_EMIT_FLOAT) {
         __m512 y = _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_loadu_ps(b->scale));
         if (b->offset)
             y = _mm512_add_ps(y, _mm512_loadu_ps(b->offset));
         _mm512_mask_storeu_ps(dst, live_lanes(b), y);
-        return;
-    }
-    if (c->emit == NB_EMIT_LEVELS && b->levels > SEARCH_LEVELS) {
-        int32_t sum[NB_LANES];
-        _mm512_storeu_si512(sum, v);
-        nb_conv_emit_c(b, sum, dst);
         return;
     }
     const __m128i bytes = _mm512_cvtepi32_epi8(codes_16(b, c, v));
@@ -126,7 +141,7 @@ static inline __m256i load_8(const void *p) { return _mm256_loadu_si256((const _
 
 static inline Constants constants_8(const NbConvBlock *b) {
     Constants c = {.emit = b->emit, .top = _mm512_set1_epi32(b->levels)};
-    if (b->emit != NB_EMIT_MUL32 && b->emit != NB_EMIT_MUL64)
+    if (b->emit == NB_EMIT_LEVELS || b->emit == NB_EMIT_FLOAT)
         return c;
     c.add[0] = _mm512_loadu_si512(b->add);
     if (b->emit == NB_EMIT_MUL32) {
@@ -141,9 +156,32 @@ static inline Constants constants_8(const NbConvBlock *b) {
     return c;
 }
 
+static inline __m256i step_8(const NbConvBlock *b, __m256i v, __m256i code, int ahead) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i row = _mm256_add_epi32(code, _mm256_set1_epi32(ahead - 1));
+    const __m256i at = _mm256_add_epi32(_mm256_slli_epi32(row, 3), lane);
+    const __m256i t = _mm256_i32gather_epi32(b->threshold, at, 4);
+    return _mm256_mask_add_epi32(code, _mm256_cmpge_epi32_mask(v, t), code,
+                                 _mm256_set1_epi32(ahead));
+}
+
+static inline __m256i search_8(const NbConvBlock *b, __m256i v) {
+    __m256i code = _mm256_setzero_si256();
+    for (int ahead = nb_threshold_rows(b->levels) / 2; ahead > 0; ahead /= 2)
+        code = step_8(b, v, code, ahead);
+    return code;
+}
+
+static inline __m256i count_8(const NbConvBlock *b, __m256i v) {
+    __m256i count = _mm256_setzero_si256();
+    for (int k = 0; k < b->levels; k++)
+        count = _mm256_mask_add_epi32(
+            count, _mm256_cmpge_epi32_mask(v, load_8(b->threshold + k * (NB_LANES / 2))), count,
+            _mm256_set1_epi32(1));
+    return count;
+}
+
 static inline __m128i codes_8(const NbConvBlock *b, const Constants *c, __m256i v) {
-    if (c->emit == NB_EMIT_MUL64)
-        return _mm512_cvtepi64_epi8(scale_64(c, 0, _mm512_cvtepi32_epi64(v)));
     if (c->emit == NB_EMIT_MUL32) {
         v = _mm256_mullo_epi32(v, _mm512_castsi512_si256(c->mul[0]));
         v = _mm256_add_epi32(v, _mm512_castsi512_si256(c->add[0]));
@@ -151,26 +189,19 @@ static inline __m128i codes_8(const NbConvBlock *b, const Constants *c, __m256i 
         v = _mm256_max_epi32(v, _mm256_setzero_si256());
         return _mm256_cvtepi32_epi8(_mm256_min_epi32(v, _mm512_castsi512_si256(c->top)));
     }
-    __m256i count = _mm256_setzero_si256();
-    for (int k = 0; k < b->levels; k++)
-        count = _mm256_mask_add_epi32(
-            count, _mm256_cmpge_epi32_mask(v, load_8(b->threshold + k * (NB_LANES / 2))), count,
-            _mm256_set1_epi32(1));
-    return _mm256_cvtepi32_epi8(count);
+    if (c->emit == NB_EMIT_LEVELS)
+        return _mm256_cvtepi32_epi8(b->levels > SEARCH_LEVELS ? search_8(b, v) : count_8(b, v));
+    const __m512i code = scale_64(c, 0, _mm512_cvtepi32_epi64(v));
+    if (c->emit == NB_EMIT_NEAR)
+        return _mm256_cvtepi32_epi8(step_8(b, v, _mm512_cvtepi64_epi32(code), 1));
+    return _mm512_cvtepi64_epi8(code);
 }
-
 static inline void emit_8(const NbConvBlock *b, const Constants *c, __m256i v, char *dst) {
     if (c->emit == NB_EMIT_FLOAT) {
         __m256 y = _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_loadu_ps(b->scale));
         if (b->offset)
             y = _mm256_add_ps(y, _mm256_loadu_ps(b->offset));
         _mm256_mask_storeu_ps(dst, (__mmask8)live_lanes(b), y);
-        return;
-    }
-    if (c->emit == NB_EMIT_LEVELS && b->levels > SEARCH_LEVELS) {
-        int32_t sum[NB_LANES / 2];
-        _mm256_storeu_si256((__m256i *)(void *)sum, v);
-        nb_conv_emit_c(b, sum, dst);
         return;
     }
     const __m128i bytes = codes_8(b, c, v);

@@ -28,6 +28,7 @@ typedef enum NbWeightFormat {
 typedef enum NbEmit {
     NB_EMIT_MUL32,  /* byte = clamp((sum * mul + add) >> shift, 0, levels); all fits int32 */
     NB_EMIT_MUL64,  /* the same with a 64-bit product and sum */
+    NB_EMIT_NEAR,   /* k as MUL64; byte = k + (sum >= threshold[k]) */
     NB_EMIT_LEVELS, /* byte = number of thresholds t with sum >= t */
     NB_EMIT_FLOAT,  /* fl(fl((float)sum * scale) + offset), without the sum where offset is NULL */
 } NbEmit;
@@ -51,8 +52,8 @@ typedef struct NbConvBlock {
     int levels;               /* codes above 0: 1 to 255 */
     const int32_t *mul;       /* [lanes] >= 0 */
     const int64_t *add;       /* [lanes] */
-    const int32_t *shift;     /* [lanes] 0 to 31, with MUL64 0 to 62 */
-    const int32_t *threshold; /* [levels][lanes], ascending */
+    const int32_t *shift;     /* [lanes] 0 to 31, with 64 bits 0 to 62 */
+    const int32_t *threshold; /* [nb_threshold_rows(levels)][lanes], ascending */
     const float *scale;       /* [lanes] */
     const float *offset;      /* [lanes] or NULL */
     void *dst;                /* output pixel (0, 0), first lane: bytes, or floats (FLOAT) */
@@ -60,6 +61,15 @@ typedef struct NbConvBlock {
     ptrdiff_t dst_col;        /* bytes */
     int live;                 /* lanes to write; the other ones are left alone */
 } NbConvBlock;
+
+/* Rows of thresholds: a power of two above levels, so that searches need no bounds. Rows behind the
+ * levels hold INT32_MAX, which no sum reaches. */
+static inline int nb_threshold_rows(int levels) {
+    int rows = 2;
+    while (rows <= levels)
+        rows *= 2;
+    return rows;
+}
 
 /* Computes output rows [row, end). */
 typedef void NbConvRows(const NbConvBlock *b, int row, int end);
@@ -78,9 +88,6 @@ extern const NbKernels nb_kernels_c;
 extern const NbKernels nb_kernels_avx2;
 extern const NbKernels nb_kernels_vnni;
 #endif
-
-/* Emits the sums of one pixel to dst: the plain way, for every `emit`. */
-void nb_conv_emit_c(const NbConvBlock *b, const int32_t *sum, void *dst);
 
 /* to[i] = max(to[i], from[i]) for n bytes. */
 void nb_bytes_max(uint8_t *to, const uint8_t *from, size_t n);
