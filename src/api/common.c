@@ -147,12 +147,12 @@ NbValOptions nb_job_val_options(const NbJob *job, const NbModel *model, double c
     const bool cached = strcmp(nb_job_str(job, NB_OPT_cache), "ram") == 0;
     return (NbValOptions){.batch = nb_job_int(job, NB_OPT_batch, 16),
                           .workers = nb_job_workers(job),
-                          .conf = (float)nb_job_real(job, NB_OPT_conf, conf),
-                          .iou = nb_job_real(job, NB_OPT_iou, iou),
-                          .max_det = nb_job_int(job, NB_OPT_max_det, 300),
-                          .agnostic = nb_job_bool(job, NB_OPT_agnostic_nms, false),
-                          .decode = model->head.hardtanh ? NB_DECODE_HARDTANH_F : NB_DECODE_SIGMOID,
-                          .class_of_one = model->compat,
+                          .detect = {.conf = (float)nb_job_real(job, NB_OPT_conf, conf),
+                                     .iou = nb_job_real(job, NB_OPT_iou, iou),
+                                     .max_det = nb_job_int(job, NB_OPT_max_det, 300),
+                                     .agnostic = nb_job_bool(job, NB_OPT_agnostic_nms, false),
+                                     .decode = nb_head_decode(&model->head),
+                                     .class_of_one = model->compat},
                           .matching = NB_MATCH_PER_IOU,
                           .cache_limit =
                               cached ? (size_t)nb_job_int(job, NB_OPT_cache_mb, 1024) << 20 : 0};

@@ -5,27 +5,10 @@
 #ifndef NB_MODEL_MODEL_H
 #define NB_MODEL_MODEL_H
 
+#include "detect/head.h"
 #include "format/safetensors.h"
 #include "graph/graph.h"
 #include "model/bits.h"
-
-enum { NB_MAX_LEVELS = 8, NB_MAX_ANCHORS = 16 };
-
-typedef enum NbHeadKind {
-    NB_HEAD_YOLOV5, /* anchors; per anchor x, y, w, h, objectness, classes */
-} NbHeadKind;
-
-/* What turns raw outputs into boxes. The raw outputs are the outputs of the graph, one a level,
- * [N, anchors * (5 + nc), ny, nx]. */
-typedef struct NbHead {
-    NbHeadKind kind;
-    int nc;
-    int levels;
-    int anchors;                                    /* per level */
-    float anchor[NB_MAX_LEVELS][NB_MAX_ANCHORS][2]; /* width, height in pixels of the input */
-    float stride[NB_MAX_LEVELS];                    /* pixels a cell */
-    bool hardtanh;                                  /* outputs are HardTanh codes, not logits */
-} NbHead;
 
 typedef struct NbModel {
     NbArena arena;

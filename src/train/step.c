@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train/step.h"
 
+#include "detect/picture.h"
 #include "nn/optimizer.h"
 #include "train/loss.h"
-#include "train/validate.h"
 
 #include <math.h>
 #include <string.h>

@@ -306,12 +306,11 @@ static NbStatus score_average(Trainer *t, NbEpochRow *row, NbError *err) {
                                   .imgsz = t->hyper.imgsz,
                                   .batch = t->hyper.batch,
                                   .workers = t->options->workers,
-                                  .conf = 0.001F,
-                                  .iou = 0.6,
-                                  .max_det = 300,
-                                  .decode =
-                                      m->head.hardtanh ? NB_DECODE_HARDTANH_F : NB_DECODE_SIGMOID,
-                                  .class_of_one = t->hyper.compat,
+                                  .detect = {.conf = 0.001F,
+                                             .iou = 0.6,
+                                             .max_det = 300,
+                                             .decode = nb_head_decode(&m->head),
+                                             .class_of_one = t->hyper.compat},
                                   .matching = NB_MATCH_PER_IOU,
                                   .cache_limit = t->options->cache_limit};
     const NbRawRun run = {.user = t, .run = run_raw};

@@ -5,53 +5,6 @@
 
 #include <string.h>
 
-NbHeadLevel nb_head_level_nhwc(const NbHead *head, const float *raw, float *grad, int ny, int nx) {
-    const ptrdiff_t no = 5 + head->nc;
-    const ptrdiff_t channels = head->anchors * no;
-    return (NbHeadLevel){.raw = raw,
-                         .grad = grad,
-                         .ny = ny,
-                         .nx = nx,
-                         .sb = channels * nx * ny,
-                         .sa = no,
-                         .sy = channels * nx,
-                         .sx = channels,
-                         .sc = 1};
-}
-
-NbStatus nb_detect_picture(const NbHead *head, const NbHeadLevel *level, int b,
-                           const NbValOptions *o, float gain, const float pad[2], int width,
-                           int height, NbArena *arena, NbDetection **out, size_t *count,
-                           NbError *err) {
-    const size_t no = 5 + (size_t)head->nc;
-    size_t rows = 0;
-    for (int i = 0; i < head->levels; i++)
-        rows += (size_t)head->anchors * (size_t)level[i].ny * (size_t)level[i].nx;
-    float *const row = NB_NEW(arena, float, rows *no);
-    if (!row)
-        return nb_fail_memory(err, "decoded outputs");
-    float *at = row;
-    for (int i = 0; i < head->levels; i++) {
-        nb_yolov5_decode(o->decode, &level[i], b, head->anchors, head->nc, head->anchor[i],
-                         head->stride[i], at);
-        at += (size_t)head->anchors * (size_t)level[i].ny * (size_t)level[i].nx * no;
-    }
-    if (head->nc == 1 && !o->class_of_one) {
-        for (size_t i = 0; i < rows; i++)
-            row[i * no + 5] = 1.0F;
-    }
-    const NbNmsOptions nms = {.conf = o->conf,
-                              .iou = o->iou,
-                              .max_det = o->max_det,
-                              .multi_label = head->nc > 1,
-                              .agnostic = o->agnostic,
-                              .has_obj = true};
-    NB_TRY(nb_nms(row, rows, head->nc, &nms, arena, out, count, err));
-    for (size_t i = 0; i < *count; i++)
-        nb_box_unletterbox((*out)[i].xyxy, gain, pad, width, height);
-    return NB_OK;
-}
-
 /* Labels of a sample as boxes in pixels of its picture. */
 static NbStatus label_boxes(const NbSample *s, NbArena *arena, NbYoloImage *image, NbError *err) {
     NbDetection *const label = NB_NEW(arena, NbDetection, (size_t)s->n_labels);
@@ -100,18 +53,21 @@ static NbStatus keep_detections(Pass *p, const NbHeadLevel *level, const NbBatch
     const NbSample *const s = &p->options->samples->sample[index];
     NbYoloImage *const image = &p->out->image[index];
     NB_TRY(label_boxes(s, &p->out->arena, image, err));
-    NbDetection *found = NULL;
-    size_t n = 0;
-    NB_TRY_IN(nb_detect_picture(p->head, level, b, p->options, batch->gain[b], batch->pad[b],
-                                s->width, s->height, &p->scratch, &found, &n, err),
-              err, "%s", s->path);
-    NbDetection *const kept = NB_NEW(&p->out->arena, NbDetection, n);
+    const NbDetectPlace place = {.gain = batch->gain[b],
+                                 .pad = {batch->pad[b][0], batch->pad[b][1]},
+                                 .width = s->width,
+                                 .height = s->height};
+    NbDetections found;
+    NB_TRY_IN(
+        nb_detect_picture(p->head, level, b, &p->options->detect, &place, &p->scratch, &found, err),
+        err, "%s", s->path);
+    NbDetection *const kept = NB_NEW(&p->out->arena, NbDetection, found.count);
     if (!kept)
         return nb_fail_memory(err, "detections");
-    if (n)
-        memcpy(kept, found, n * sizeof *kept);
+    if (found.count)
+        memcpy(kept, found.item, found.count * sizeof *kept);
     image->detection = kept;
-    image->n_detections = n;
+    image->n_detections = found.count;
     return NB_OK;
 }
 

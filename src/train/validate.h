@@ -6,9 +6,8 @@
 #define NB_TRAIN_VALIDATE_H
 
 #include "data/loader.h"
-#include "detect/yolov5_decode.h"
+#include "detect/picture.h"
 #include "eval/score.h"
-#include "model/model.h"
 
 /* Computes raw head outputs of `count` pictures [count, height, width, 3]; fills one level each.
  * The outputs stay valid until the next call. */
@@ -22,13 +21,7 @@ typedef struct NbValOptions {
     int imgsz;
     int batch;
     int workers;
-    float conf;
-    double iou;
-    int max_det;
-    bool agnostic;
-    NbDecode decode;
-    bool class_of_one; /* one class: its output counts too, trained or not (the peer); else the
-                        * confidence is the objectness alone */
+    NbDetectOptions detect;
     NbYoloMatching matching;
     size_t cache_limit;
     /* NULL, or called after each batch with its pictures and detections (for sample pictures) */
@@ -53,14 +46,5 @@ void nb_val_result_release(NbValResult *r);
 
 /* The twelve COCO numbers of a result: classes are categories, box areas are areas, no crowds. */
 NB_FALLIBLE nb_val_coco(const NbValResult *r, int nc, NbCocoScore *out, NbError *err);
-
-/* Post-processing of picture b: decode, threshold, NMS, back to original pixels. */
-NB_FALLIBLE nb_detect_picture(const NbHead *head, const NbHeadLevel *level, int b,
-                              const NbValOptions *o, float gain, const float pad[2], int width,
-                              int height, NbArena *arena, NbDetection **out, size_t *count,
-                              NbError *err);
-
-/* Levels over NHWC outputs [count, ny, nx, anchors * (5 + nc)]. */
-NbHeadLevel nb_head_level_nhwc(const NbHead *head, const float *raw, float *grad, int ny, int nx);
 
 #endif

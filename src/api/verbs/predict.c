@@ -18,10 +18,9 @@ typedef struct Predict {
     NbJob *job;
     NbModel *model;
     NbRunner runner;
-    NbValOptions options;
+    NbDetectOptions options;
     char *folder; /* NULL: nothing is written */
     bool save, text, crops;
-    bool *classes; /* [nc]; NULL: all */
     json_t *images;
     NbArena scratch; /* of one picture */
 } Predict;
@@ -31,9 +30,10 @@ static NbStatus parse_classes(Predict *p, NbError *err) {
     const char *at = nb_job_str(p->job, NB_OPT_classes);
     if (!*at)
         return NB_OK;
-    p->classes = NB_NEW(&p->job->arena, bool, (size_t)p->model->head.nc);
-    if (!p->classes)
+    bool *const classes = NB_NEW(&p->job->arena, bool, (size_t)p->model->head.nc);
+    if (!classes)
         return nb_fail_memory(err, "classes");
+    p->options.classes = classes;
     for (;;) {
         char *end;
         const long c = strtol(at, &end, 10);
@@ -41,7 +41,7 @@ static NbStatus parse_classes(Predict *p, NbError *err) {
             return nb_fail(NB_ERR_ARGUMENT, err,
                            "classes: expected numbers from 0 to %d with commas, found '%s'",
                            p->model->head.nc - 1, at);
-        p->classes[c] = true;
+        classes[c] = true;
         if (!*end)
             return NB_OK;
         at = end + 1;
@@ -60,14 +60,15 @@ static NbStatus detect(Predict *p, const NbImage *image, NbDetection **out, size
     NB_TRY(nb_letterbox(from, &plan, nb_pixels(input, side, side), &p->scratch, err));
     NbHeadLevel level[NB_MAX_LEVELS];
     NB_TRY(nb_runner_run(&p->runner, input, 1, level, err));
-    const float pad[2] = {(float)plan.half[0], (float)plan.half[1]};
-    NB_TRY(nb_detect_picture(&p->model->head, level, 0, &p->options, (float)plan.gain[0], pad,
-                             image->width, image->height, &p->scratch, out, n, err));
-    size_t kept = 0;
-    for (size_t i = 0; i < *n; i++)
-        if (!p->classes || p->classes[(*out)[i].cls])
-            (*out)[kept++] = (*out)[i];
-    *n = kept;
+    const NbDetectPlace place = {.gain = (float)plan.gain[0],
+                                 .pad = {(float)plan.half[0], (float)plan.half[1]},
+                                 .width = image->width,
+                                 .height = image->height};
+    NbDetections found;
+    NB_TRY(nb_detect_picture(&p->model->head, level, 0, &p->options, &place, &p->scratch, &found,
+                             err));
+    *out = found.item;
+    *n = found.count;
     return NB_OK;
 }
 
@@ -189,7 +190,7 @@ static NbStatus open_runner(Predict *p, NbError *err) {
     NB_TRY(nb_job_imgsz(job, p->model, &options.height, err));
     options.width = options.height;
     nb_job_put(job, "engine", json_string(nb_engine_name(options.kind)));
-    p->options = nb_job_val_options(job, p->model, 0.25, 0.45);
+    p->options = nb_job_val_options(job, p->model, 0.25, 0.45).detect;
     return nb_runner_new(p->model, &options, &p->runner, err);
 }
 
@@ -200,8 +201,8 @@ static NbStatus predict_all(Predict *p, NbError *err) {
     size_t n = 0;
     NB_TRY(nb_job_need(p->job, NB_OPT_source, &source, err));
     NB_TRY(nb_find_sources(source, &p->job->arena, &path, &n, err));
-    NB_TRY(parse_classes(p, err));
     NB_TRY(open_runner(p, err));
+    NB_TRY(parse_classes(p, err));
     NB_TRY(open_outputs(p, err));
     size_t failed = 0;
     for (size_t i = 0; i < n; i++) {

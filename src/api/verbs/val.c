@@ -13,8 +13,8 @@ static NbStatus score(NbJob *job, NbModel *model, const NbSamples *samples, NbVa
     const NbValOptions used = nb_job_val_options(job, model, 0.001, 0.6);
     nb_job_put(job, "engine", json_string(nb_engine_name(kind)));
     nb_job_put(job, "imgsz", json_integer(imgsz));
-    nb_job_put(job, "conf", nb_json_real((double)used.conf));
-    nb_job_put(job, "iou", nb_json_real(used.iou));
+    nb_job_put(job, "conf", nb_json_real((double)used.detect.conf));
+    nb_job_put(job, "iou", nb_json_real(used.detect.iou));
     return nb_job_score(job, model, kind, imgsz, samples, result, err);
 }
 

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From the raw outputs of a head to the detections of one picture, in pixels of that picture. */
+#ifndef NB_DETECT_PICTURE_H
+#define NB_DETECT_PICTURE_H
+
+#include "detect/head.h"
+#include "detect/yolov5_decode.h"
+
+/* Which detections are wanted. */
+typedef struct NbDetectOptions {
+    float conf;
+    double iou;
+    int max_det;
+    bool agnostic; /* boxes of different classes suppress each other */
+    NbDecode decode;
+    bool class_of_one;   /* one class: its output counts too, trained or not (the peer); else the
+                          * confidence is the objectness alone */
+    const bool *classes; /* [nc]: keep these only; NULL: all */
+} NbDetectOptions;
+
+/* How a picture lies in the network's input, see data/letterbox.h. */
+typedef struct NbDetectPlace {
+    float gain;   /* input pixels a picture pixel */
+    float pad[2]; /* input pixels: left, top */
+    int width;    /* of the picture */
+    int height;
+} NbDetectPlace;
+
+typedef struct NbDetections {
+    NbDetection *item; /* best first */
+    size_t count;
+} NbDetections;
+
+/* How the outputs of this head are read. */
+NbDecode nb_head_decode(const NbHead *head);
+
+/* A level over NHWC outputs [count, ny, nx, anchors * (5 + nc)]; grad has the same layout or is
+ * NULL. */
+NbHeadLevel nb_head_level_nhwc(const NbHead *head, const float *raw, float *grad, int ny, int nx);
+
+/* Picture b of a batch: decode, threshold, suppress, back to pixels of the picture. level:
+ * [head->levels]. out->item lives in `arena`. Errors: memory, and what nb_nms refuses. */
+NB_FALLIBLE nb_detect_picture(const NbHead *head, const NbHeadLevel *level, int b,
+                              const NbDetectOptions *options, const NbDetectPlace *place,
+                              NbArena *arena, NbDetections *out, NbError *err);
+
+#endif
