@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/common.h"
 #include "api/figures.h"
+#include "api/run_report.h"
 #include "api/runner.h"
 #include "api/train_run.h"
 
@@ -8,8 +9,8 @@
 #include "model/checkpoint.h"
 #include "report/figures.h"
 
-static NbStatus write_figures(NbTrainRun *run, const NbModel *best, const NbValResult *result,
-                              NbError *err) {
+static NbStatus write_figures(NbTrainRun *run, const NbModel *best, NbEngineKind kind,
+                              const NbValResult *result, NbError *err) {
     if (!nb_job_bool(run->job, NB_OPT_plots, true))
         return NB_OK;
     char *const csv = nb_path_join(&run->job->arena, run->folder, "results.csv");
@@ -17,7 +18,20 @@ static NbStatus write_figures(NbTrainRun *run, const NbModel *best, const NbValR
     if (!csv || !png)
         return nb_fail_memory(err, "a path");
     NB_TRY(nb_figure_results(csv, png, err));
-    return nb_write_score_figures(run->folder, best, &run->val, result, err);
+    NB_TRY(nb_write_score_figures(run->folder, best, &run->val, result, err));
+    const char *const engine = nb_engine_name(kind);
+    const char *const bits = nb_bits_text(&best->bits, &run->job->arena);
+    const NbRunReport page = {.folder = run->folder,
+                              .title = nb_path_name(run->folder),
+                              .subtitle = nb_arena_printf(&run->job->arena,
+                                                          "%s, %s, %d pictures of %d pixels",
+                                                          best->yaml_path, bits ? bits : "",
+                                                          run->train.n, run->hyper.imgsz),
+                              .engine = &engine,
+                              .score = &result->score,
+                              .engines = 1,
+                              .names = best->names};
+    return nb_write_run_report(&page, err);
 }
 
 static void put_result(NbTrainRun *run, const char *best, const char *last, NbEngineKind kind,
@@ -56,7 +70,7 @@ NbStatus nb_train_run_report(NbTrainRun *run, NbError *err) {
     NbStatus status =
         nb_job_score(run->job, &best, kind, run->hyper.imgsz, &run->val, &result, err);
     if (status == NB_OK)
-        status = write_figures(run, &best, &result, err);
+        status = write_figures(run, &best, kind, &result, err);
     if (status == NB_OK) {
         put_result(run, path, last, kind, &result.score);
         nb_run_log_event(&run->log, "end",
