@@ -25,8 +25,11 @@ static NB_FALLIBLE add_param(NbBuild *b, const char *path, const char *part, NbP
 
 void nb_build_bits(const NbBuild *b, const char *path, NbTap x, bool last, int *weight,
                    int *activation) {
-    if (b->bits)
-        nb_bits_for(b->bits, path, b->g->node[x.node].op == NB_OP_INPUT, last, weight, activation);
+    if (!b->bits)
+        return;
+    const NbNodeId source = b->g->node[x.node].scale_source;
+    const bool first = source >= 0 && b->g->node[source].op == NB_OP_INPUT;
+    nb_bits_for(b->bits, path, first, last, weight, activation);
 }
 
 static NbQuantSpec weight_spec(const NbBuild *b, int bits) {

@@ -6,8 +6,8 @@
  *
  *     {"schema": 1, "head": "yolov5", "nc": 1, "names": ["face"], "strides": [32],
  *      "anchors": [[10, 14, ...]], "bits": "w4a4:first=w8:last=w8", "bits_from_file": true,
- *      "hardtanh": false, "compat": false, "imgsz": 416, "input_scale": 0.00392..., "yaml_path": "lpyolo.yaml",
- *      "yaml": "nc: 1\n..."}
+ *      "hardtanh": false, "compat": false, "imgsz": 416, "input_scale": 0.00392..., "yaml_path":
+ * "lpyolo.yaml", "yaml": "nc: 1\n..."}
  *
  * Whoever writes a checkpoint adds tensors and entries of their own. */
 #ifndef NB_MODEL_CHECKPOINT_H

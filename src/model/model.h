@@ -27,6 +27,7 @@ typedef struct NbModelOptions {
     int nc;               /* > 0 replaces the file's */
     const NbBits *bits;   /* NULL: as the file says */
     const char *hardtanh; /* NULL: as the file says; "0", "1" */
+    size_t memory_limit;  /* bytes a model may take; 0: 3 GiB */
     bool compat;          /* quantized-yolov5: clip 6 constant scales, no head bias, ... */
 } NbModelOptions;
 

@@ -347,6 +347,23 @@ static NB_FALLIBLE build_layers(const File *f, NbBuild *b, NbError *err) {
     return NB_OK;
 }
 
+/* A file without bit_width may still name bits in its layers: the last of each kind stand for all.
+ */
+static void note_bits(NbModel *m) {
+    for (NbNodeId id = 0; id < m->graph.n_nodes && !m->bits.n_rules; id++) {
+        const NbNode *node = &m->graph.node[id];
+        if (node->op != NB_OP_QUANT)
+            continue;
+        const bool weight = m->graph.node[node->in[0]].op == NB_OP_PARAM;
+        *(weight ? &m->bits.weight : &m->bits.activation) = node->attr.quant.grid.bits;
+        m->bits.quantized = true;
+    }
+    if (m->bits.quantized && !m->bits.activation)
+        m->bits.activation = m->bits.weight;
+    if (m->bits.quantized && !m->bits.weight)
+        m->bits.weight = m->bits.activation;
+}
+
 static bool keep_always(const NbNode *node) {
     (void)node;
     return true;
@@ -445,6 +462,8 @@ static NB_FALLIBLE build_model(File *f, NbBytes bytes, const NbModelOptions *o, 
         return nb_yaml_fail(NB_ERR_FORMAT, err, f->path, ch, "ch: 1 to 64 channels expected");
     NB_TRY(copy_bits(f, o, m, err));
     NB_TRY(build_graph(f, o, m, err));
+    if (m->bits_from_file)
+        note_bits(m);
     NB_TRY(read_class_names(f, m, err));
     m->compat = o->compat;
     m->yaml = nb_arena_string_n(&m->arena, (const char *)bytes.data, bytes.size);
@@ -456,14 +475,15 @@ NbStatus nb_model_from_yaml(const char *path, const char *text, size_t size,
                             const NbModelOptions *options, NbModel *out, NbError *err) {
     static const NbModelOptions none = {0};
     NbArena scratch = {0};
-    *out = (NbModel){.arena = {.limit = most_memory}};
+    const NbModelOptions *o = options ? options : &none;
+    *out = (NbModel){.arena = {.limit = o->memory_limit ? o->memory_limit : most_memory}};
     File *f = NB_NEW(&scratch, File, 1);
     if (!f)
         return nb_fail_memory(err, "model file");
     f->path = path;
     f->arena = &scratch;
     const NbBytes bytes = {(const unsigned char *)text, size};
-    const NbStatus status = build_model(f, bytes, options ? options : &none, out, err);
+    const NbStatus status = build_model(f, bytes, o, out, err);
     nb_arena_release(&scratch);
     if (status != NB_OK)
         nb_model_release(out);
