@@ -63,12 +63,17 @@ static NbStatus apply_dashed(NbJob *job, int left, char **words, int *used, NbEr
     return nb_job_set(job, key, words[1], err);
 }
 
+/* Not a path: "nibble data check data.yaml". */
+static bool is_action(const char *word) { return !strpbrk(word, "./"); }
+
 /* A bare word: what the verb looks at. */
 static NbStatus apply_word(NbJob *job, const char *verb, const char *word, NbError *err) {
     if (strcmp(word, "resume") == 0 || is_switch(word))
         return nb_job_set(job, word, "1", err);
-    if (strcmp(verb, "data") == 0 || strcmp(verb, "cfg") == 0)
+    if (strcmp(verb, "cfg") == 0 || (strcmp(verb, "data") == 0 && is_action(word)))
         return nb_job_set(job, "action", word, err);
+    if (strcmp(verb, "data") == 0)
+        return nb_job_set(job, "data", word, err);
     if (strcmp(verb, "predict") == 0)
         return nb_job_set(job, "source", word, err);
     return nb_job_set(job, "model", word, err);

@@ -38,7 +38,7 @@ static NbStatus run(NbJob *job, NbError *err) {
         return list_models(job);
     if (!*action || strcmp(action, "settings") == 0)
         return list_settings(job);
-    return nb_fail(NB_ERR_ARGUMENT, err, "cfg: expected models or settings, found '%s'", action);
+    return nb_fail(NB_ERR_ARGUMENT, err, "action: expected models or settings, found '%s'", action);
 }
 
 const NbVerb nb_verb_cfg = {
