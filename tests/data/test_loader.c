@@ -144,6 +144,38 @@ static void threads_and_cache_change_nothing(void **state) {
     scratch_free(&set->scratch);
 }
 
+static uint64_t hash_picture(const NbBatch *b, int i) {
+    const size_t bytes = (size_t)b->imgsz * (size_t)b->imgsz * 3;
+    uint64_t h = hash(1, b->images + (size_t)i * bytes, bytes);
+    for (size_t k = 0; k < b->n_targets; k++)
+        if (b->target[k].image == i)
+            h = hash(h, b->target[k].xywh, sizeof b->target[k].xywh);
+    return h;
+}
+
+/* What is drawn for a picture follows from its place in the epoch, however batches are cut. */
+static void the_size_of_batches_changes_nothing(void **state) {
+    (void)state;
+    Set *const set = set_new();
+    NbLoaderOptions o = training(set);
+    uint64_t want[2 * PICTURES] = {0};
+    static const int sizes[] = {1, 4, 7, PICTURES + 3};
+    for (int k = 0; k < 4; k++) {
+        o.batch = sizes[k];
+        NbLoader *const l = loader(&o);
+        for (int at = 0; at < 2 * PICTURES;) {
+            const NbBatch b = next(l);
+            for (int i = 0; i < b.count; i++, at++) {
+                const uint64_t h = hash_picture(&b, i);
+                assert_true(k == 0 || want[at] == h);
+                want[at] = h;
+            }
+        }
+        nb_loader_free(l);
+    }
+    scratch_free(&set->scratch);
+}
+
 static void a_loader_starts_anywhere(void **state) {
     (void)state;
     Set *const set = set_new();
@@ -409,6 +441,7 @@ static void wrong_options_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_and_cache_change_nothing),
+        cmocka_unit_test(the_size_of_batches_changes_nothing),
         cmocka_unit_test(a_loader_starts_anywhere),
         cmocka_unit_test(close_mosaic_holds_until_the_next_seek),
         cmocka_unit_test(another_size_shows_the_same_pictures),
