@@ -101,27 +101,26 @@ bool nb_nn_tile(const NbNnChain *chain, size_t index, NbNnTile *tile) {
     if (!chain->pool) {
         const size_t step = size / c * c;
         const size_t all = h * w * c;
-        *tile = (NbNnTile){.at = {index * step, 0}};
-        if (tile->at[0] >= all)
-            return false;
-        tile->n[0] = all - tile->at[0] < step ? all - tile->at[0] : step;
-        return true;
+        const size_t at = index * step;
+        const size_t n = at < all ? (all - at < step ? all - at : step) : 0;
+        *tile = (NbNnTile){.at = at, .out = at, .n = n, .all = n};
+        return n > 0;
     }
     const size_t columns = size / (4 * c); /* of the output */
     const size_t in_row = (w / 2 + columns - 1) / columns;
     const size_t row = index / in_row;
     const size_t first = index % in_row * columns;
-    if (row >= h / 2)
-        return false;
     const size_t n = w / 2 - first < columns ? w / 2 - first : columns;
     const size_t at = (2 * row * w + 2 * first) * c;
-    *tile = (NbNnTile){.at = {at, at + w * c},
-                       .n = {2 * n * c, 2 * n * c},
+    *tile = (NbNnTile){.at = at,
+                       .lower = at + w * c,
                        .out = (row * (w / 2) + first) * c,
-                       .n_out = n * c};
-    return true;
+                       .n = n * c,
+                       .all = 4 * n * c};
+    return row < h / 2;
 }
 
+/* From what is stored to real numbers. */
 static void load_run(const NbExecutor *x, const NbNnChain *chain, const float *from, size_t n,
                      float *to) {
     const NbNnValue *const in = &x->value[chain->x];
@@ -132,15 +131,21 @@ static void load_run(const NbExecutor *x, const NbNnChain *chain, const float *f
         x->k->mul(from, conv->out_scale, conv->period, n, to);
     else if (in->coded && !chain->raw)
         x->k->scale(from, in->scale, n, to);
-    else
+    else if (from != to)
         memcpy(to, from, n * sizeof *to);
 }
 
 void nb_nn_tile_load(const NbNnTask *task, const NbNnChain *chain, const float *x,
                      const NbNnTile *tile, float *out) {
-    load_run(task->x, chain, x + tile->at[0], tile->n[0], out);
-    if (tile->n[1])
-        load_run(task->x, chain, x + tile->at[1], tile->n[1], out + tile->n[0]);
+    if (!chain->pool) {
+        load_run(task->x, chain, x + tile->at, tile->n, out);
+        return;
+    }
+    const size_t c = (size_t)chain->c;
+    const NbNnKernels *const k = task->x->k;
+    k->split(x + tile->at, c, tile->n / c, out, out + tile->n);
+    k->split(x + tile->lower, c, tile->n / c, out + 2 * tile->n, out + 3 * tile->n);
+    load_run(task->x, chain, out, tile->all, out);
 }
 
 /* The statistics that a training forward needs: sums and sums of squares of the input. */
@@ -153,14 +158,13 @@ void nb_nn_chain_statistics(const NbNnTask *task, const NbNnStep *step) {
     double *const stat = chain->stat + (size_t)task->shard * 2 * chain->period;
     float *const tile = (float *)(void *)x->scratch[task->worker];
     const size_t run = tile_size(chain) / (size_t)chain->c * (size_t)chain->c;
-    memset(stat, 0, 2 * chain->period * sizeof *stat);
-    for (int p = task->first; p < task->first + task->count; p++) {
-        const float *const from = nb_nn_at(task, in->value, p);
-        for (size_t at = 0; at < in->count; at += run) {
-            const size_t n = in->count - at < run ? in->count - at : run;
-            load_run(x, chain, from + at, n, tile);
-            x->k->sums(tile, chain->period, n, stat, stat + chain->period);
-        }
+    if (task->first)
+        memset(stat, 0, 2 * chain->period * sizeof *stat);
+    const float *const from = nb_nn_at(task, in->value);
+    for (size_t at = 0; at < in->count; at += run) {
+        const size_t n = in->count - at < run ? in->count - at : run;
+        load_run(x, chain, from + at, n, tile);
+        x->k->sums(tile, chain->period, n, stat, stat + chain->period);
     }
 }
 
@@ -239,25 +243,35 @@ void nb_nn_stage_forward(const NbNnTask *task, const NbNnChain *chain, int index
             out[i] = nb_sigmoid(in[i]);
 }
 
+/* Everything of one tile. kept: where the input stays, or the same memory as `tile`. */
+static void forward_tile(const NbNnTask *task, const NbNnChain *chain, const NbNnTile *t,
+                         float *kept, float *tile, float *to) {
+    const NbNnKernels *const k = task->x->k;
+    const float *in = kept;
+    for (int s = 0; s < chain->n_stages; s++) {
+        float *const out = s == chain->n_stages - 1 && !chain->pool ? to + t->out : tile;
+        nb_nn_stage_forward(task, chain, s, in, t->all, out);
+        in = out;
+    }
+    if (chain->pool && kept != tile)
+        k->pool_pick(in, kept, t->n, to + t->out, (float *)nb_nn_at(task, chain->top) + t->out,
+                     (uint8_t *)nb_nn_at(task, chain->which) + t->out);
+    else if (chain->pool)
+        k->pool(in, t->n, to + t->out);
+    else if (chain->n_stages == 0)
+        memcpy(to + t->out, in, t->n * sizeof *to);
+}
+
 void nb_nn_chain_forward(const NbNnTask *task, const NbNnStep *step) {
     NbExecutor *const x = task->x;
     const NbNnChain *const chain = &x->chain[step->unit];
-    float *const tile = (float *)(void *)x->scratch[task->worker];
+    float *const kept = (float *)(void *)x->scratch[task->worker];
+    float *const tile = chain->pick && x->train ? kept + tile_size(chain) : kept;
+    const float *const from = nb_nn_at(task, x->value[chain->x].value);
+    float *const to = nb_nn_at(task, x->value[chain->tail].value);
     NbNnTile t;
-    for (int p = task->first; p < task->first + task->count; p++) {
-        const float *const from = nb_nn_at(task, x->value[chain->x].value, p);
-        float *const to = nb_nn_at(task, x->value[chain->tail].value, p);
-        for (size_t i = 0; nb_nn_tile(chain, i, &t); i++) {
-            const size_t n = t.n[0] + t.n[1];
-            nb_nn_tile_load(task, chain, from, &t, tile);
-            for (int s = 0; s < chain->n_stages; s++)
-                nb_nn_stage_forward(task, chain, s, tile, n,
-                                    s == chain->n_stages - 1 && !chain->pool ? to + t.at[0] : tile);
-            if (chain->pool)
-                x->k->pool(tile, tile + t.n[0], (size_t)chain->c, t.n_out / (size_t)chain->c,
-                           to + t.out);
-            else if (chain->n_stages == 0)
-                memcpy(to + t.at[0], tile, n * sizeof *to);
-        }
+    for (size_t i = 0; nb_nn_tile(chain, i, &t); i++) {
+        nb_nn_tile_load(task, chain, from, &t, kept);
+        forward_tile(task, chain, &t, kept, tile, to);
     }
 }

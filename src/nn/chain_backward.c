@@ -51,11 +51,7 @@ static void stage_backward(const NbNnTask *task, NbNnChain *chain, int index, bo
     NbNnStage *const stage = &chain->stage[index];
     const NbAttr *const attr = &x->g->node[stage->node].attr;
     const float *const in = w->in[index];
-    if (stage->op == NB_OP_BATCHNORM) {
-        const float *const par[4] = {chain->back[0], chain->back[1], chain->back[2],
-                                     chain->back[3]};
-        x->k->batchnorm_back(w->g, in, par, chain->period, n, w->g);
-    } else if (stage->op == NB_OP_RELU)
+    if (stage->op == NB_OP_RELU)
         x->k->leaky_back(in, 0.0F, n, w->g);
     else if (stage->op == NB_OP_LEAKY_RELU)
         x->k->leaky_back(in, attr->leaky_relu.slope, n, w->g);
@@ -73,23 +69,12 @@ static void stage_backward(const NbNnTask *task, NbNnChain *chain, int index, bo
             w->g[i] *= sigmoid_slope(in[i]);
 }
 
-/* Fills w: the inputs of all stages, and in g the gradient of the output of stage `down_to`. */
-static void tile_backward(const NbNnTask *task, NbNnChain *chain, const NbNnTile *t, int picture,
-                          int down_to, bool count, const Work *w) {
-    const NbExecutor *const x = task->x;
-    const float *const from = nb_nn_at(task, x->value[chain->x].value, picture);
-    const float *const d = nb_nn_at(task, x->value[chain->tail].grad, picture);
-    const size_t n = t->n[0] + t->n[1];
-    /* without a pool the output of the last stage is not needed */
-    const int stages = chain->pool ? chain->n_stages : chain->n_stages - 1;
-    nb_nn_tile_load(task, chain, from, t, w->in[0]);
-    for (int s = 0; s < stages; s++)
+/* From the first stage (or, behind a batch norm, the second) to the last and back: w->in[0] is the
+ * input and w->g the gradient of the output, then of the input of stage `down_to`. */
+static void stages_backward(const NbNnTask *task, NbNnChain *chain, size_t n, int down_to,
+                            bool count, const Work *w) {
+    for (int s = 0; s < chain->n_stages - 1; s++)
         nb_nn_stage_forward(task, chain, s, w->in[s], n, w->in[s + 1]);
-    if (chain->pool)
-        x->k->pool_back(w->in[stages], w->in[stages] + t->n[0], (size_t)chain->c,
-                        t->n_out / (size_t)chain->c, d + t->out, w->g, w->g + t->n[0]);
-    else
-        memcpy(w->g, d + t->at[0], n * sizeof *w->g);
     for (int s = chain->n_stages - 1; s >= down_to; s--)
         stage_backward(task, chain, s, count, w, n);
 }
@@ -100,20 +85,32 @@ static void clear_sums(NbNnChain *chain, int shard) {
             chain->stage[s].scale_sum[shard] = 0.0;
 }
 
+/* The sums that a batch norm needs. With a pool only the largest of each four get a gradient, and
+ * `top` has their inputs: a quarter of the work. The gradient of the batch norm's output takes the
+ * place of that of the chain's output. */
 void nb_nn_chain_sums(const NbNnTask *task, const NbNnStep *step) {
     NbExecutor *const x = task->x;
     NbNnChain *const chain = &x->chain[step->unit];
     double *const stat = chain->stat + (size_t)task->shard * 2 * chain->period;
-    const Work w = work_at(task, chain);
-    NbNnTile t;
-    memset(stat, 0, 2 * chain->period * sizeof *stat);
-    clear_sums(chain, task->shard);
-    for (int p = task->first; p < task->first + task->count; p++)
-        for (size_t i = 0; nb_nn_tile(chain, i, &t); i++) {
-            tile_backward(task, chain, &t, p, 1, true, &w);
-            x->k->products(w.g, w.in[0], chain->period, t.n[0] + t.n[1], stat,
-                           stat + chain->period);
-        }
+    float *const d = nb_nn_at(task, x->value[chain->tail].grad);
+    const float *const from = nb_nn_at(task, chain->pool ? chain->top : x->value[chain->x].value);
+    const size_t all = x->value[chain->tail].count;
+    const size_t run = nb_nn_tile_floats(chain) / (size_t)chain->c * (size_t)chain->c;
+    Work w = work_at(task, chain);
+    if (task->first) {
+        memset(stat, 0, 2 * chain->period * sizeof *stat);
+        clear_sums(chain, task->shard);
+    }
+    for (size_t at = 0; at < all; at += run) {
+        const size_t n = all - at < run ? all - at : run;
+        w.g = d + at;
+        if (chain->pool)
+            memcpy(w.in[0], from + at, n * sizeof *from);
+        else
+            nb_nn_tile_load(task, chain, from, &(NbNnTile){.at = at, .n = n}, w.in[0]);
+        stages_backward(task, chain, n, 1, true, &w);
+        x->k->products(w.g, w.in[0], chain->period, n, stat, stat + chain->period);
+    }
 }
 
 NbStatus nb_nn_chain_reduce_sums(NbExecutor *x, int unit, NbError *err) {
@@ -143,31 +140,73 @@ NbStatus nb_nn_chain_reduce_sums(NbExecutor *x, int unit, NbError *err) {
     return NB_OK;
 }
 
-static void give(const NbExecutor *x, bool add, const float *g, size_t n, float *to) {
-    if (add)
-        x->k->add(g, n, to);
+/* Writes or adds what the tile holds; planes go back to their rows. */
+static void give(const NbNnTask *task, const NbNnChain *chain, const NbNnTile *t, bool add,
+                 float *g, float *row, float *to) {
+    const NbNnKernels *const k = task->x->k;
+    const size_t c = (size_t)chain->c;
+    for (size_t r = 0; chain->pool && r < 2; r++) {
+        float *const target = to + (r == 0 ? t->at : t->lower);
+        k->join(g + 2 * r * t->n, g + (2 * r + 1) * t->n, c, t->n / c, add ? row : target);
+        if (add)
+            k->add(row, 2 * t->n, target);
+    }
+    if (!chain->pool && add)
+        k->add(g, t->n, to + t->at);
+    else if (!chain->pool)
+        memcpy(to + t->at, g, t->n * sizeof *g);
+}
+
+/* Behind nb_nn_chain_sums: through the batch norm. */
+static void norm_backward(const NbNnTask *task, NbNnChain *chain, const NbNnTile *t,
+                          const Work *w) {
+    const NbExecutor *const x = task->x;
+    const float *const d = (const float *)nb_nn_at(task, x->value[chain->tail].grad) + t->out;
+    const float *const par[4] = {chain->back[0], chain->back[1], chain->back[2], chain->back[3]};
+    if (chain->pool)
+        x->k->pick_norm_back(d, (const uint8_t *)nb_nn_at(task, chain->which) + t->out, w->in[0],
+                             par, chain->period, t->n, w->g);
     else
-        memcpy(to, g, n * sizeof *to);
+        x->k->norm_back(d, w->in[0], par, chain->period, t->n, w->g);
+}
+
+static void plain_backward(const NbNnTask *task, NbNnChain *chain, const NbNnTile *t,
+                           const Work *w) {
+    const NbExecutor *const x = task->x;
+    const float *const d = (const float *)nb_nn_at(task, x->value[chain->tail].grad) + t->out;
+    const int last = chain->n_stages;
+    if (!chain->pool)
+        memcpy(w->g, d, t->n * sizeof *d);
+    else if (last == 0)
+        x->k->pool_back(w->in[0], t->n, d, w->g);
+    else {
+        for (int s = 0; s < last; s++)
+            nb_nn_stage_forward(task, chain, s, w->in[s], t->all, w->in[s + 1]);
+        x->k->pool_back(w->in[last], t->n, d, w->g);
+    }
+    stages_backward(task, chain, t->all, 0, true, w);
 }
 
 void nb_nn_chain_backward(const NbNnTask *task, const NbNnStep *step) {
     NbExecutor *const x = task->x;
     NbNnChain *const chain = &x->chain[step->unit];
+    const float *const from = nb_nn_at(task, x->value[chain->x].value);
+    float *const to = step->b >= 0 ? nb_nn_at(task, step->b) : NULL;
     const Work w = work_at(task, chain);
-    const bool count = chain->norm < 0; /* else counted with the sums */
+    const bool norm = chain->norm >= 0;
     NbNnTile t;
-    if (count)
-        clear_sums(chain, task->shard);
-    else if (step->b < 0)
+    if (norm && !to)
         return; /* only the batch norm's own parameters want gradients */
-    for (int p = task->first; p < task->first + task->count; p++) {
-        float *const to = step->b >= 0 ? nb_nn_at(task, step->b, p) : NULL;
-        for (size_t i = 0; nb_nn_tile(chain, i, &t); i++) {
-            tile_backward(task, chain, &t, p, 0, count, &w);
-            for (int r = 0; to && r < 2; r++)
-                if (t.n[r])
-                    give(x, step->add, w.g + (size_t)r * t.n[0], t.n[r], to + t.at[r]);
-        }
+    if (!norm && task->first)
+        clear_sums(chain, task->shard);
+    for (size_t i = 0; nb_nn_tile(chain, i, &t); i++) {
+        nb_nn_tile_load(task, chain, from, &t, w.in[0]);
+        if (norm)
+            norm_backward(task, chain, &t, &w);
+        else
+            plain_backward(task, chain, &t, &w);
+        if (to)
+            give(task, chain, &t, step->add, w.g, w.in[0], to);
     }
 }
 

@@ -290,15 +290,13 @@ void nb_nn_conv_forward(const NbNnTask *task, const NbNnStep *step) {
     const NbNnValue *const out = &x->value[conv->node];
     const NbNnConvScratch s = nb_nn_conv_scratch_at(conv, x->scratch[task->worker]);
     NbError err = {{0}};
-    for (int p = task->first; p < task->first + task->count; p++) {
-        float *src = nb_nn_at(task, step->a, p);
-        float *const dst = nb_nn_at(task, out->value, p);
-        if (in->coded && !conv->coded) {
-            x->k->scale(src, in->scale, in->count, s.picture);
-            src = s.picture;
-        }
-        nb_nn_failed(task, forward_picture(task, conv, src, dst, &s, &err), &err);
-        if (!conv->lazy)
-            nb_nn_conv_finish_sums(x, conv, dst, out->count, dst);
+    float *src = nb_nn_at(task, step->a);
+    float *const dst = nb_nn_at(task, out->value);
+    if (in->coded && !conv->coded) {
+        x->k->scale(src, in->scale, in->count, s.picture);
+        src = s.picture;
     }
+    nb_nn_failed(task, forward_picture(task, conv, src, dst, &s, &err), &err);
+    if (!conv->lazy)
+        nb_nn_conv_finish_sums(x, conv, dst, out->count, dst);
 }

@@ -26,19 +26,19 @@ static NB_FALLIBLE data_of_picture(const NbNnTask *task, const NbNnConv *conv, f
 
 /* x is taken as it is stored: of codes, the scale is applied to the sum of all shards. */
 static void add_weights(const NbNnTask *task, const NbNnStep *step, const NbNnConv *conv,
-                        const NbNnConvScratch *s, int picture, float *dy) {
-    float *const dw = nb_nn_at(task, conv->dw, picture);
-    float *const src = nb_nn_at(task, step->a, picture);
-    const bool first = picture == task->first;
+                        const NbNnConvScratch *s, float *dy) {
+    float *const dw = nb_nn_at(task, conv->dw);
+    float *const src = nb_nn_at(task, step->a);
     NbError err = {{0}};
-    nb_nn_failed(task, weights_of_picture(task, conv, src, dy, first ? dw : s->dw, s, &err), &err);
-    if (!first)
+    nb_nn_failed(task, weights_of_picture(task, conv, src, dy, task->first ? dw : s->dw, s, &err),
+                 &err);
+    if (!task->first)
         task->x->k->add(s->dw, nb_nn_conv_gradient_bytes(conv) / sizeof *dw, dw);
 }
 
 static void give_data(const NbNnTask *task, const NbNnStep *step, const NbNnConv *conv,
-                      const NbNnConvScratch *s, int picture, float *dy) {
-    float *const dx = nb_nn_at(task, step->b, picture);
+                      const NbNnConvScratch *s, float *dy) {
+    float *const dx = nb_nn_at(task, step->b);
     NbError err = {{0}};
     nb_nn_failed(task, data_of_picture(task, conv, step->add ? s->picture : dx, dy, s, &err), &err);
     if (step->add)
@@ -51,16 +51,15 @@ void nb_nn_conv_backward(const NbNnTask *task, const NbNnStep *step) {
     const NbNnValue *const out = &x->value[conv->node];
     const NbNnConvScratch s = nb_nn_conv_scratch_at(conv, x->scratch[task->worker]);
     double *const bias = conv->bias_sum + (size_t)task->shard * conv->period;
-    memset(bias, 0, conv->period * sizeof *bias);
-    for (int p = task->first; p < task->first + task->count; p++) {
-        float *const dy = nb_nn_at(task, out->grad, p);
-        if (conv->bias >= 0 && x->grad[conv->bias])
-            x->k->sums(dy, conv->period, out->count, bias, NULL);
-        if (conv->weight_grad_wanted)
-            add_weights(task, step, conv, &s, p, dy);
-        if (step->b >= 0)
-            give_data(task, step, conv, &s, p, dy);
-    }
+    if (task->first)
+        memset(bias, 0, conv->period * sizeof *bias);
+    float *const dy = nb_nn_at(task, out->grad);
+    if (conv->bias >= 0 && x->grad[conv->bias])
+        x->k->sums(dy, conv->period, out->count, bias, NULL);
+    if (conv->weight_grad_wanted)
+        add_weights(task, step, conv, &s, dy);
+    if (step->b >= 0)
+        give_data(task, step, conv, &s, dy);
 }
 
 enum { SLICE = 16384 };
@@ -79,9 +78,9 @@ static void combine_slice(void *user, int index, int worker) {
     const size_t from = (size_t)index * SLICE;
     const size_t n = all - from < SLICE ? all - from : SLICE;
     NbNnTask task = {.x = c->x, .shard = 0};
-    float *const to = (float *)nb_nn_at(&task, c->conv->dw, 0) + from;
+    float *const to = (float *)nb_nn_at(&task, c->conv->dw) + from;
     for (task.shard = 1; task.shard < c->shards; task.shard++)
-        c->x->k->add((const float *)nb_nn_at(&task, c->conv->dw, 0) + from, n, to);
+        c->x->k->add((const float *)nb_nn_at(&task, c->conv->dw) + from, n, to);
 }
 
 NbStatus nb_nn_conv_reduce(NbExecutor *x, int unit, NbError *err) {
@@ -90,7 +89,7 @@ NbStatus nb_nn_conv_reduce(NbExecutor *x, int unit, NbError *err) {
     const size_t all = nb_nn_conv_gradient_bytes(conv) / sizeof(float);
     nb_pool_run(x->options.pool, (int)((all + SLICE - 1) / SLICE), combine_slice, &c);
     const NbNnTask task = {.x = x};
-    const float *const sum = nb_nn_at(&task, conv->dw, 0);
+    const float *const sum = nb_nn_at(&task, conv->dw);
     if (conv->back_weights)
         return nb_dnnl_conv_unpack(conv->back_weights, 0, sum, conv->grad, err);
     memcpy(conv->grad, sum, conv->weights * sizeof *sum);

@@ -98,19 +98,19 @@ typedef struct PhaseRun {
     int end;
 } PhaseRun;
 
+/* One picture after the other through all steps: what one step makes is in cache for the next. */
 static void run_shard(void *user, int index, int worker) {
     const PhaseRun *const run = user;
     NbExecutor *const x = run->x;
     const int first = index * x->options.shard;
-    const int left = x->count - first;
-    const NbNnTask task = {.x = x,
-                           .worker = worker,
-                           .shard = index,
-                           .first = first,
-                           .count = left < x->options.shard ? left : x->options.shard};
+    const int last = first + x->options.shard < x->count ? first + x->options.shard : x->count;
+    NbNnTask task = {.x = x, .worker = worker, .shard = index};
     nb_dnnl_stay_in_thread(x->dnnl);
-    for (int s = run->first; s < run->end && x->status[worker] == NB_OK; s++)
-        x->step[s].run(&task, &x->step[s]);
+    for (task.picture = first; task.picture < last; task.picture++) {
+        task.first = task.picture == first;
+        for (int s = run->first; s < run->end && x->status[worker] == NB_OK; s++)
+            x->step[s].run(&task, &x->step[s]);
+    }
 }
 
 static NB_FALLIBLE run_phases(NbExecutor *x, int first, int end, NbError *err) {
@@ -170,7 +170,7 @@ NbStatus nb_executor_forward(NbExecutor *x, const uint8_t *images, int count, bo
 const float *nb_executor_output(const NbExecutor *x, int i) {
     NbNnTask task = {.x = NULL};
     memcpy(&task.x, &x, sizeof task.x); /* only reads */
-    return nb_nn_at(&task, x->output[i], 0);
+    return nb_nn_at(&task, x->output[i]);
 }
 
 static void clear_gradients(const NbExecutor *x) {
@@ -203,7 +203,7 @@ NbStatus nb_executor_tap(NbExecutor *x, NbNodeId node, float *out, bool *coded, 
                        "the value of '%s' is not kept (options.keep keeps all activations)",
                        x->g->node[node].name);
     const NbNnTask task = {.x = x};
-    memcpy(out, nb_nn_at(&task, v->value, 0), (size_t)x->count * v->count * sizeof *out);
+    memcpy(out, nb_nn_at(&task, v->value), (size_t)x->count * v->count * sizeof *out);
     *coded = v->coded;
     return NB_OK;
 }

@@ -2,11 +2,12 @@
  *
  * What the files of the executor share.
  *
- * A graph becomes a list of steps, forward and backward, in one order. A step is run for one shard
- * of pictures. Steps are grouped into phases: all shards run the steps of a phase, then the phase's
- * reductions run once (statistics of batch norms, sums of weight gradients), then the next phase
- * starts. Values that live within one phase lie in the memory of the worker; all others lie in one
- * block for the whole batch, in which places are reused (memory.c).
+ * A graph becomes a list of steps, forward and backward, in one order. A step is run for one
+ * picture. Steps are grouped into phases: each shard runs the steps of a phase for one picture
+ * after the other, then the phase's reductions run once (statistics of batch norms, sums of weight
+ * gradients), then the next phase starts. Values that live within one phase lie in the memory of
+ * the worker; all others lie in one block for the whole batch, in which places are reused
+ * (memory.c).
  *
  * A conv (NbNnConv) is a CONV node with its weights' quantizer. A chain (NbNnChain) is a run of
  * element-wise nodes, each the only reader of the one before, with a 2x2 pool at its end perhaps:
@@ -110,6 +111,7 @@ typedef struct NbNnChain {
     NbNnStage stage[NB_NN_MAX_STAGES];
     bool pool; /* ends with MAXPOOL 2x2 */
     bool raw;  /* passes codes on: nothing but a pool */
+    bool pick; /* training, norm and pool: `which` and `top` are kept for backward */
     int h, w, c;
     size_t period;
     /* the batch norm, if there is one */
@@ -118,6 +120,8 @@ typedef struct NbNnChain {
     float *affine[2];  /* [period] a, b of this forward */
     float *back[4];    /* [period] a, mean, mean of dz, mean of dz * normal * inverse deviation */
     float *narrow[4];  /* [c] any of these before it is widened */
+    NbNnBuffer which;  /* uint8: which of the four was the largest */
+    NbNnBuffer top;    /* and the chain's input there */
     double *moment[2]; /* [c] mean and inverse deviation of the batch */
 } NbNnChain;
 
@@ -200,12 +204,12 @@ typedef struct NbNnTask {
     NbExecutor *x;
     int worker;
     int shard;
-    int first; /* picture */
-    int count;
+    int picture;
+    bool first; /* the first picture of its shard: sums start */
 } NbNnTask;
 
-/* The data of picture `picture` (or, per shard, of this shard). */
-void *nb_nn_at(const NbNnTask *task, NbNnBuffer buffer, int picture);
+/* The data of this picture or of this shard. */
+void *nb_nn_at(const NbNnTask *task, NbNnBuffer buffer);
 
 /* Shards of this forward. */
 static inline int nb_nn_shards(const NbExecutor *x) {
@@ -256,17 +260,19 @@ void nb_nn_widen(const NbNnChain *chain, const float *narrow, float *wide);
 /* Channel c of partial sums `which` (0, 1) over all shards, in their order. */
 double nb_nn_chain_sum(const NbExecutor *x, const NbNnChain *chain, int which, size_t c);
 
-/* A tile: up to two runs of pixels of one picture that follow each other in the tile. */
+/* A tile: pixels in a row; or with a pool, the pixels of n elements of the output, in four planes:
+ * upper left, upper right, lower left, lower right. */
 typedef struct NbNnTile {
-    size_t at[2]; /* first element of each run within the picture */
-    size_t n[2];  /* elements; n[1] is 0 without a pool */
-    size_t out;   /* pool: first element in the output, and elements */
-    size_t n_out;
+    size_t at;    /* first element of the (upper) row within the picture */
+    size_t lower; /* pool: of the lower row */
+    size_t out;   /* pool: first element in the output; else `at` */
+    size_t n;     /* elements of the output */
+    size_t all;   /* elements in the tile: n or 4 n */
 } NbNnTile;
 
 /* Tile `index` of the chain; false: there is none. */
 bool nb_nn_tile(const NbNnChain *chain, size_t index, NbNnTile *tile);
-/* The input of the chain, real, for picture `picture`. */
+/* The input of the chain, real. */
 void nb_nn_tile_load(const NbNnTask *task, const NbNnChain *chain, const float *x,
                      const NbNnTile *tile, float *out);
 /* One stage; the output is real unless it is the last. */

@@ -20,22 +20,20 @@ static void put(const NbExecutor *x, bool add, const float *from, size_t n, floa
 void nb_nn_input_forward(const NbNnTask *task, const NbNnStep *step) {
     const NbExecutor *const x = task->x;
     const size_t n = x->value[step->node].count;
-    for (int p = task->first; p < task->first + task->count; p++)
-        x->k->from_u8(x->image_source + (size_t)p * n, n, nb_nn_at(task, step->b, p));
+    x->k->from_u8(x->image_source + (size_t)task->picture * n, n, nb_nn_at(task, step->b));
 }
 
 void nb_nn_real_forward(const NbNnTask *task, const NbNnStep *step) {
     const NbExecutor *const x = task->x;
     const NbNnValue *const v = &x->value[step->node];
-    for (int p = task->first; p < task->first + task->count; p++)
-        x->k->scale(nb_nn_at(task, step->a, p), v->scale, v->count, nb_nn_at(task, step->b, p));
+    x->k->scale(nb_nn_at(task, step->a), v->scale, v->count, nb_nn_at(task, step->b));
 }
 
 void nb_nn_seed_backward(const NbNnTask *task, const NbNnStep *step) {
     const NbExecutor *const x = task->x;
     const size_t n = x->value[step->node].count;
-    for (int p = task->first; p < task->first + task->count; p++)
-        put(x, step->add, x->d_output[step->unit] + (size_t)p * n, n, nb_nn_at(task, step->b, p));
+    put(x, step->add, x->d_output[step->unit] + (size_t)task->picture * n, n,
+        nb_nn_at(task, step->b));
 }
 
 /* First largest pixel of the window of output (oy, ox), channel c; NaN wins. */
@@ -62,14 +60,12 @@ void nb_nn_pool_forward(const NbNnTask *task, const NbNnStep *step) {
     const NbNnValue *const in = input_of(task, step, 0);
     const NbNnValue *const out = &x->value[step->node];
     const NbPoolAttr *const a = &x->g->node[step->node].attr.pool;
-    for (int p = task->first; p < task->first + task->count; p++) {
-        const float *const from = nb_nn_at(task, in->value, p);
-        float *to = nb_nn_at(task, out->value, p);
-        for (int oy = 0; oy < out->h; oy++)
-            for (int ox = 0; ox < out->w; ox++)
-                for (size_t c = 0; c < (size_t)out->c; c++)
-                    *to++ = from[winner(a, in, from, (const int[]){oy, ox}, c)];
-    }
+    const float *const from = nb_nn_at(task, in->value);
+    float *to = nb_nn_at(task, out->value);
+    for (int oy = 0; oy < out->h; oy++)
+        for (int ox = 0; ox < out->w; ox++)
+            for (size_t c = 0; c < (size_t)out->c; c++)
+                *to++ = from[winner(a, in, from, (const int[]){oy, ox}, c)];
 }
 
 void nb_nn_pool_backward(const NbNnTask *task, const NbNnStep *step) {
@@ -77,17 +73,15 @@ void nb_nn_pool_backward(const NbNnTask *task, const NbNnStep *step) {
     const NbNnValue *const in = input_of(task, step, 0);
     const NbNnValue *const out = &x->value[step->node];
     const NbPoolAttr *const a = &x->g->node[step->node].attr.pool;
-    for (int p = task->first; p < task->first + task->count; p++) {
-        const float *const from = nb_nn_at(task, in->value, p);
-        const float *d = nb_nn_at(task, out->grad, p);
-        float *const to = nb_nn_at(task, step->b, p);
-        if (!step->add)
-            memset(to, 0, in->count * sizeof *to);
-        for (int oy = 0; oy < out->h; oy++)
-            for (int ox = 0; ox < out->w; ox++)
-                for (size_t c = 0; c < (size_t)out->c; c++)
-                    to[winner(a, in, from, (const int[]){oy, ox}, c)] += *d++;
-    }
+    const float *const from = nb_nn_at(task, in->value);
+    const float *d = nb_nn_at(task, out->grad);
+    float *const to = nb_nn_at(task, step->b);
+    if (!step->add)
+        memset(to, 0, in->count * sizeof *to);
+    for (int oy = 0; oy < out->h; oy++)
+        for (int ox = 0; ox < out->w; ox++)
+            for (size_t c = 0; c < (size_t)out->c; c++)
+                to[winner(a, in, from, (const int[]){oy, ox}, c)] += *d++;
 }
 
 void nb_nn_upsample_forward(const NbNnTask *task, const NbNnStep *step) {
@@ -96,14 +90,12 @@ void nb_nn_upsample_forward(const NbNnTask *task, const NbNnStep *step) {
     const NbNnValue *const out = &x->value[step->node];
     const int f = x->g->node[step->node].attr.upsample.factor;
     const size_t c = (size_t)in->c;
-    for (int p = task->first; p < task->first + task->count; p++) {
-        const float *const from = nb_nn_at(task, in->value, p);
-        float *to = nb_nn_at(task, out->value, p);
-        for (int oy = 0; oy < out->h; oy++)
-            for (int ox = 0; ox < out->w; ox++, to += c)
-                memcpy(to, from + ((size_t)(oy / f) * (size_t)in->w + (size_t)(ox / f)) * c,
-                       c * sizeof *to);
-    }
+    const float *const from = nb_nn_at(task, in->value);
+    float *to = nb_nn_at(task, out->value);
+    for (int oy = 0; oy < out->h; oy++)
+        for (int ox = 0; ox < out->w; ox++, to += c)
+            memcpy(to, from + ((size_t)(oy / f) * (size_t)in->w + (size_t)(ox / f)) * c,
+                   c * sizeof *to);
 }
 
 void nb_nn_upsample_backward(const NbNnTask *task, const NbNnStep *step) {
@@ -112,15 +104,13 @@ void nb_nn_upsample_backward(const NbNnTask *task, const NbNnStep *step) {
     const NbNnValue *const out = &x->value[step->node];
     const int f = x->g->node[step->node].attr.upsample.factor;
     const size_t c = (size_t)in->c;
-    for (int p = task->first; p < task->first + task->count; p++) {
-        const float *d = nb_nn_at(task, out->grad, p);
-        float *const to = nb_nn_at(task, step->b, p);
-        if (!step->add)
-            memset(to, 0, in->count * sizeof *to);
-        for (int oy = 0; oy < out->h; oy++)
-            for (int ox = 0; ox < out->w; ox++, d += c)
-                x->k->add(d, c, to + ((size_t)(oy / f) * (size_t)in->w + (size_t)(ox / f)) * c);
-    }
+    const float *d = nb_nn_at(task, out->grad);
+    float *const to = nb_nn_at(task, step->b);
+    if (!step->add)
+        memset(to, 0, in->count * sizeof *to);
+    for (int oy = 0; oy < out->h; oy++)
+        for (int ox = 0; ox < out->w; ox++, d += c)
+            x->k->add(d, c, to + ((size_t)(oy / f) * (size_t)in->w + (size_t)(ox / f)) * c);
 }
 
 void nb_nn_pad_forward(const NbNnTask *task, const NbNnStep *step) {
@@ -130,14 +120,12 @@ void nb_nn_pad_forward(const NbNnTask *task, const NbNnStep *step) {
     const int *const pad = x->g->node[step->node].attr.pad.pad;
     const size_t c = (size_t)in->c;
     const size_t row = (size_t)in->w * c;
-    for (int p = task->first; p < task->first + task->count; p++) {
-        const float *const from = nb_nn_at(task, in->value, p);
-        float *const to = nb_nn_at(task, out->value, p);
-        memset(to, 0, out->count * sizeof *to);
-        for (size_t y = 0; y < (size_t)in->h; y++)
-            memcpy(to + ((y + (size_t)pad[0]) * (size_t)out->w + (size_t)pad[1]) * c,
-                   from + y * row, row * sizeof *to);
-    }
+    const float *const from = nb_nn_at(task, in->value);
+    float *const to = nb_nn_at(task, out->value);
+    memset(to, 0, out->count * sizeof *to);
+    for (size_t y = 0; y < (size_t)in->h; y++)
+        memcpy(to + ((y + (size_t)pad[0]) * (size_t)out->w + (size_t)pad[1]) * c, from + y * row,
+               row * sizeof *to);
 }
 
 void nb_nn_pad_backward(const NbNnTask *task, const NbNnStep *step) {
@@ -147,13 +135,11 @@ void nb_nn_pad_backward(const NbNnTask *task, const NbNnStep *step) {
     const int *const pad = x->g->node[step->node].attr.pad.pad;
     const size_t c = (size_t)in->c;
     const size_t row = (size_t)in->w * c;
-    for (int p = task->first; p < task->first + task->count; p++) {
-        const float *const d = nb_nn_at(task, out->grad, p);
-        float *const to = nb_nn_at(task, step->b, p);
-        for (size_t y = 0; y < (size_t)in->h; y++)
-            put(x, step->add, d + ((y + (size_t)pad[0]) * (size_t)out->w + (size_t)pad[1]) * c, row,
-                to + y * row);
-    }
+    const float *const d = nb_nn_at(task, out->grad);
+    float *const to = nb_nn_at(task, step->b);
+    for (size_t y = 0; y < (size_t)in->h; y++)
+        put(x, step->add, d + ((y + (size_t)pad[0]) * (size_t)out->w + (size_t)pad[1]) * c, row,
+            to + y * row);
 }
 
 /* NHWC: what is joined along an axis is, of each of `outer` blocks, a run of `part` elements at
@@ -189,15 +175,13 @@ void nb_nn_concat_forward(const NbNnTask *task, const NbNnStep *step) {
     for (int i = 0; i < x->g->node[step->node].n_in; i++) {
         const NbNnValue *const in = input_of(task, step, i);
         const Join j = join_of(task, step, i);
-        for (int p = task->first; p < task->first + task->count; p++) {
-            const float *const from = nb_nn_at(task, in->value, p);
-            float *const to = (float *)nb_nn_at(task, out->value, p) + j.at;
-            for (size_t o = 0; o < j.outer; o++) {
-                if (in->coded && !out->coded)
-                    x->k->scale(from + o * j.part, in->scale, j.part, to + o * j.whole);
-                else
-                    memcpy(to + o * j.whole, from + o * j.part, j.part * sizeof *to);
-            }
+        const float *const from = nb_nn_at(task, in->value);
+        float *const to = (float *)nb_nn_at(task, out->value) + j.at;
+        for (size_t o = 0; o < j.outer; o++) {
+            if (in->coded && !out->coded)
+                x->k->scale(from + o * j.part, in->scale, j.part, to + o * j.whole);
+            else
+                memcpy(to + o * j.whole, from + o * j.part, j.part * sizeof *to);
         }
     }
 }
@@ -205,30 +189,26 @@ void nb_nn_concat_forward(const NbNnTask *task, const NbNnStep *step) {
 void nb_nn_concat_backward(const NbNnTask *task, const NbNnStep *step) {
     const NbExecutor *const x = task->x;
     const Join j = join_of(task, step, step->unit);
-    for (int p = task->first; p < task->first + task->count; p++) {
-        const float *const d = (const float *)nb_nn_at(task, x->value[step->node].grad, p) + j.at;
-        float *const to = nb_nn_at(task, step->b, p);
-        for (size_t o = 0; o < j.outer; o++)
-            put(x, step->add, d + o * j.whole, j.part, to + o * j.part);
-    }
+    const float *const d = (const float *)nb_nn_at(task, x->value[step->node].grad) + j.at;
+    float *const to = nb_nn_at(task, step->b);
+    for (size_t o = 0; o < j.outer; o++)
+        put(x, step->add, d + o * j.whole, j.part, to + o * j.part);
 }
 
 void nb_nn_add_forward(const NbNnTask *task, const NbNnStep *step) {
     const NbExecutor *const x = task->x;
     const NbNnValue *const out = &x->value[step->node];
     float *const real = (float *)(void *)x->scratch[task->worker];
-    for (int p = task->first; p < task->first + task->count; p++) {
-        float *const to = nb_nn_at(task, out->value, p);
-        for (int i = 0; i < x->g->node[step->node].n_in; i++) {
-            const NbNnValue *const in = input_of(task, step, i);
-            const float *const from = nb_nn_at(task, in->value, p);
-            for (size_t at = 0; at < out->count; at += NB_NN_TILE) {
-                const size_t n = out->count - at < NB_NN_TILE ? out->count - at : NB_NN_TILE;
-                const bool decode = in->coded && !out->coded;
-                if (decode)
-                    x->k->scale(from + at, in->scale, n, real);
-                put(x, i > 0, decode ? real : from + at, n, to + at);
-            }
+    float *const to = nb_nn_at(task, out->value);
+    for (int i = 0; i < x->g->node[step->node].n_in; i++) {
+        const NbNnValue *const in = input_of(task, step, i);
+        const float *const from = nb_nn_at(task, in->value);
+        for (size_t at = 0; at < out->count; at += NB_NN_TILE) {
+            const size_t n = out->count - at < NB_NN_TILE ? out->count - at : NB_NN_TILE;
+            const bool decode = in->coded && !out->coded;
+            if (decode)
+                x->k->scale(from + at, in->scale, n, real);
+            put(x, i > 0, decode ? real : from + at, n, to + at);
         }
     }
 }
@@ -236,6 +216,5 @@ void nb_nn_add_forward(const NbNnTask *task, const NbNnStep *step) {
 void nb_nn_add_backward(const NbNnTask *task, const NbNnStep *step) {
     const NbExecutor *const x = task->x;
     const NbNnValue *const out = &x->value[step->node];
-    for (int p = task->first; p < task->first + task->count; p++)
-        put(x, step->add, nb_nn_at(task, out->grad, p), out->count, nb_nn_at(task, step->b, p));
+    put(x, step->add, nb_nn_at(task, out->grad), out->count, nb_nn_at(task, step->b));
 }

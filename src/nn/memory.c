@@ -95,8 +95,7 @@ static size_t collect(NbExecutor *x, bool local, Slot *slot) {
         NbNnMemory *const m = &x->memory[i];
         if (m->first < 0 || m->local != local)
             continue;
-        const size_t shard = (size_t)x->options.shard;
-        const size_t copies = local                            ? shard
+        const size_t copies = local                            ? 1
                               : m->copies == NB_NN_PER_PICTURE ? (size_t)x->options.batch
                                                                : (size_t)x->shards;
         slot[n++] = (Slot){.memory = m,
@@ -130,13 +129,11 @@ NbStatus nb_nn_place(NbExecutor *x, NbError *err) {
     return NB_OK;
 }
 
-void *nb_nn_at(const NbNnTask *task, NbNnBuffer buffer, int picture) {
+void *nb_nn_at(const NbNnTask *task, NbNnBuffer buffer) {
     const NbExecutor *const x = task->x;
     const NbNnMemory *const m = &x->memory[buffer];
-    if (m->copies == NB_NN_PER_SHARD)
-        return x->batch_block + m->offset + (size_t)task->shard * m->stride;
     if (m->local)
-        return x->worker_block[task->worker] + m->offset +
-               (size_t)(picture - task->first) * m->stride;
-    return x->batch_block + m->offset + (size_t)picture * m->stride;
+        return x->worker_block[task->worker] + m->offset;
+    const int copy = m->copies == NB_NN_PER_SHARD ? task->shard : task->picture;
+    return x->batch_block + m->offset + (size_t)copy * m->stride;
 }

@@ -31,8 +31,8 @@ void nb_adam_step(float *value, const float *grad, float *m, float *v, size_t n,
     for (size_t i = 0; i < n; i++) {
         const float g = wd != 0.0F ? grad[i] + wd * value[i] : grad[i];
         m[i] += b1 * (g - m[i]); /* PyTorch's lerp */
-        v[i] = b2 * v[i] + c2 * (g * g);
-        value[i] = value[i] * keep - size * (m[i] / (sqrtf(v[i]) / root2 + eps));
+        v[i] = b2 * v[i] + c2 * g * g; /* addcmul: from left to right, as addcdiv below */
+        value[i] = value[i] * keep - size * m[i] / (sqrtf(v[i]) / root2 + eps);
     }
 }
 

@@ -220,6 +220,8 @@ static void add_to_chain(NbExecutor *x, NbNodeId id) {
 
 static NB_FALLIBLE finish_chain(NbExecutor *x, NbNnChain *chain, NbError *err) {
     const int conv = x->value[chain->x].conv;
+    chain->which = chain->top = -1;
+    chain->pick = chain->pool && chain->norm >= 0 && x->options.training;
     chain->raw = chain->n_stages == 0 && x->value[chain->tail].coded;
     if (conv >= 0 && x->value[chain->x].readers == 1 && !x->options.keep)
         x->conv[conv].lazy = x->conv[conv].coded || x->conv[conv].bias >= 0;

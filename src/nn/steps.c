@@ -85,7 +85,7 @@ static NB_FALLIBLE forward_step(NbExecutor *x, NbNnRun *run, NbNodeId id, int n_
 }
 
 static NB_FALLIBLE chain_forward(NbExecutor *x, int index, NbError *err) {
-    const NbNnChain *const chain = &x->chain[index];
+    NbNnChain *const chain = &x->chain[index];
     const NbNnValue *const in = &x->value[chain->x];
     if (chain->norm >= 0 && x->options.training) {
         NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_chain_statistics, .unit = index}, err));
@@ -94,9 +94,16 @@ static NB_FALLIBLE chain_forward(NbExecutor *x, int index, NbError *err) {
         NB_TRY(end_phase(x, err));
     }
     NB_TRY(take_value(x, chain->tail, err));
+    if (chain->pick) {
+        const size_t count = x->value[chain->tail].count;
+        NB_TRY(take_buffer(x, count, NB_NN_PER_PICTURE, &chain->which, err));
+        NB_TRY(take_buffer(x, count * sizeof(float), NB_NN_PER_PICTURE, &chain->top, err));
+    }
     NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_chain_forward, .node = chain->tail, .unit = index},
                     err));
     uses(x, in->value);
+    uses(x, chain->which);
+    uses(x, chain->top);
     uses(x, x->value[chain->tail].value);
     return NB_OK;
 }
@@ -198,13 +205,14 @@ static NB_FALLIBLE chain_backward(NbExecutor *x, int index, NbError *err) {
     const NbNnValue *const in = &x->value[chain->x];
     if (chain->norm >= 0) {
         NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_chain_sums, .unit = index}, err));
-        uses(x, in->value);
+        uses(x, chain->pool ? chain->top : in->value);
         uses(x, x->value[chain->tail].grad);
         NB_TRY(reduce_after(x, nb_nn_chain_reduce_sums, index, err));
         NB_TRY(end_phase(x, err));
     }
     NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_chain_backward, .unit = index, .b = -1}, err));
     uses(x, in->value);
+    uses(x, chain->which);
     uses(x, x->value[chain->tail].grad);
     return in->needs_grad ? gives(x, chain->x, err) : NB_OK;
 }

@@ -56,14 +56,22 @@ typedef struct NbNnKernels {
     void (*quant)(const float *x, const NbNnQuant *q, size_t n, float *codes);
     /* g becomes d loss / d x; the answer is d loss / d scale (nb_quant_backward_row) */
     double (*quant_back)(const float *x, const NbNnQuant *q, size_t n, float *g);
-    /* dx = a * (g - m0 - (x - mean) * m1): batch norm; dx may be g */
-    void (*batchnorm_back)(const float *g, const float *x, const float *const par[4], size_t p,
-                           size_t n, float *dx);
-    /* Largest of 2x2: two rows of 2 * width pixels to one of width pixels. */
-    void (*pool)(const float *row0, const float *row1, size_t channels, size_t width, float *y);
-    /* Hands g to the first largest of each 2x2; d0 and d1 are written. */
-    void (*pool_back)(const float *row0, const float *row1, size_t channels, size_t width,
-                      const float *g, float *d0, float *d1);
+    /* dx = a * ((g - m0) - (x - mean) * m1), par: a, mean, m0, m1: batch norm; dx may be g */
+    void (*norm_back)(const float *g, const float *x, const float *const par[4], size_t p, size_t n,
+                      float *dx);
+    /* A row of 2 * pixels pixels to two planes, of the even and the odd ones; and back. */
+    void (*split)(const float *row, size_t channels, size_t pixels, float *even, float *odd);
+    void (*join)(const float *even, const float *odd, size_t channels, size_t pixels, float *row);
+    /* The largest of four planes v[4][n]; with `pick`, x[4][n] where the first largest is, and
+     * which it is. */
+    void (*pool)(const float *v, size_t n, float *y);
+    void (*pool_pick)(const float *v, const float *x, size_t n, float *y, float *top,
+                      uint8_t *which);
+    /* d[4][n]: g where the first largest is, else 0. */
+    void (*pool_back)(const float *v, size_t n, const float *g, float *d);
+    /* The two together: norm_back of g at `which` and 0 elsewhere. x and dx are [4][n]. */
+    void (*pick_norm_back)(const float *g, const uint8_t *which, const float *x,
+                           const float *const par[4], size_t p, size_t n, float *dx);
 } NbNnKernels;
 
 /* The best table for this level. Never NULL. */
