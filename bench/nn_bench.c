@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * How fast the executor trains LPYOLO (ten convolutions, 416x416): milliseconds a picture forward
- * and backward, pictures a second for 1 and 2 threads, quantizers on and off, bytes.
+ * and backward, pictures a second for 1 and 2 threads, quantizers on and off, bytes; then the time
+ * of each step.
  *
  * usage: nn_bench [batch] [bits] [repeats]; OMP_WAIT_POLICY and NIBBLE_ISA as always. */
 #include "base/clock.h"
@@ -124,7 +125,7 @@ static void fill(uint8_t *images, float *gradient, size_t pictures, size_t outpu
         gradient[i] = (float)nb_random_range(&r, -1e-3, 1e-3);
 }
 
-static void measure(Build *b, int batch, int threads, bool quantizers, int repeats) {
+static void measure(Build *b, int batch, int threads, bool quantizers, int repeats, bool layers) {
     NbError err = {{0}};
     NbPool *pool = NULL;
     NbExecutor *x = NULL;
@@ -135,6 +136,7 @@ static void measure(Build *b, int batch, int threads, bool quantizers, int repea
                                  .width = SIZE,
                                  .training = true,
                                  .quantizers = quantizers,
+                                 .profile = layers,
                                  .pool = pool};
     must(nb_executor_new(&b->g, &o, &x, &err), &err);
     const size_t outputs = nb_shape_count(&b->g.node[b->g.output[0]].shape);
@@ -166,6 +168,10 @@ static void measure(Build *b, int batch, int threads, bool quantizers, int repea
         quantizers ? "quant" : "float", threads, best_f * 1e3 / batch, best_b * 1e3 / batch,
         cpu_f * 1e3 / batch, cpu_b * 1e3 / batch, batch / (best_f + best_b),
         (double)nb_executor_bytes(x) / 1048576.0);
+    NbExecutorProfile row;
+    for (int i = 0; nb_executor_profile(x, i, &row); i++)
+        printf("    %-8s %-10s %-20s %7.3f ms a picture\n", row.backward ? "backward" : "forward",
+               row.what, row.node, row.seconds * 1e3 / batch / repeats);
     nb_executor_free(x);
     nb_pool_free(pool);
     nb_arena_release(&arena);
@@ -179,7 +185,8 @@ int main(int argc, char **argv) {
     build(&b, bits);
     for (int threads = 1; threads <= 2; threads++)
         for (int q = 0; q < 2; q++)
-            measure(&b, batch, threads, q == 1, repeats);
+            measure(&b, batch, threads, q == 1, repeats, false);
+    measure(&b, batch, 1, true, repeats, true);
     nb_arena_release(&b.arena);
     return 0;
 }

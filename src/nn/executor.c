@@ -49,6 +49,8 @@ static NB_FALLIBLE build(NbExecutor *x, NbError *err) {
     NB_TRY(nb_nn_analyse(x, err));
     NB_TRY(nb_nn_make_steps(x, err));
     NB_TRY(nb_nn_place(x, err));
+    if (x->options.profile)
+        NB_TRY(nb_nn_profile_new(x, err));
     if (x->options.training && x->input >= 0) {
         x->images = nb_arena_take(&x->arena, (size_t)x->options.batch, x->value[x->input].count);
         if (!x->images)
@@ -108,8 +110,12 @@ static void run_shard(void *user, int index, int worker) {
     nb_dnnl_stay_in_thread(x->dnnl);
     for (task.picture = first; task.picture < last; task.picture++) {
         task.first = task.picture == first;
-        for (int s = run->first; s < run->end && x->status[worker] == NB_OK; s++)
+        for (int s = run->first; s < run->end && x->status[worker] == NB_OK; s++) {
+            const double start = x->seconds ? nb_nn_thread_seconds() : 0.0;
             x->step[s].run(&task, &x->step[s]);
+            if (x->seconds)
+                x->seconds[worker][s] += nb_nn_thread_seconds() - start;
+        }
     }
 }
 

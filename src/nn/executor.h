@@ -23,6 +23,7 @@ typedef struct NbExecutorOptions {
     int shard;       /* pictures in a shard; 0: the default (2) */
     bool training;   /* keep what backward needs */
     bool quantizers; /* false: QUANT nodes are identities */
+    bool profile;    /* measure every step, for nb_executor_profile */
     bool keep;       /* keep the value of every node apart, for nb_executor_tap; nothing is fused */
     NbPool *pool;    /* shared, must outlive the executor; NULL: the calling thread */
 } NbExecutorOptions;
@@ -52,6 +53,17 @@ float *nb_executor_grad(const NbExecutor *x, NbNodeId param);
  * NHWC; codes when the value is coded (*coded tells). out holds count * H * W * C floats.
  * NB_ERR_UNSUPPORTED when the node was fused away. */
 NB_FALLIBLE nb_executor_tap(NbExecutor *x, NbNodeId node, float *out, bool *coded, NbError *err);
+
+/* One step of the plan, with options.profile. */
+typedef struct NbExecutorProfile {
+    const char *node; /* the node it works for */
+    const char *what; /* "conv", "chain", ... */
+    bool backward;
+    double seconds; /* CPU time since the executor was made, of all threads */
+} NbExecutorProfile;
+
+/* Step i in the order of execution; false: there are no more. */
+bool nb_executor_profile(const NbExecutor *x, int i, NbExecutorProfile *out);
 
 /* Bytes the executor holds. */
 size_t nb_executor_bytes(const NbExecutor *x);

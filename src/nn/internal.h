@@ -196,6 +196,7 @@ struct NbExecutor {
     bool train;
     bool ready; /* a training forward has run */
     const float *const *d_output;
+    double **seconds; /* [workers][n_steps]; NULL: not measured */
     NbStatus *status; /* [workers] first failure */
     NbError *error;   /* [workers] */
 };
@@ -221,6 +222,10 @@ NB_FALLIBLE nb_nn_status(NbExecutor *x, NbError *err);
 
 /* Remembers the first failure of this worker. */
 void nb_nn_failed(const NbNnTask *task, NbStatus status, const NbError *err);
+
+/* profile.c */
+NB_FALLIBLE nb_nn_profile_new(NbExecutor *x, NbError *err);
+double nb_nn_thread_seconds(void);
 
 /* memory.c */
 NbNnBuffer nb_nn_buffer(NbExecutor *x, size_t stride, NbNnCopies copies); /* -1: out of memory */

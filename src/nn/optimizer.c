@@ -30,7 +30,7 @@ void nb_adam_step(float *value, const float *grad, float *m, float *v, size_t n,
     const float eps = (float)epsilon;
     for (size_t i = 0; i < n; i++) {
         const float g = wd != 0.0F ? grad[i] + wd * value[i] : grad[i];
-        m[i] += b1 * (g - m[i]); /* PyTorch's lerp */
+        m[i] += b1 * (g - m[i]);       /* PyTorch's lerp */
         v[i] = b2 * v[i] + c2 * g * g; /* addcmul: from left to right, as addcdiv below */
         value[i] = value[i] * keep - size * m[i] / (sqrtf(v[i]) / root2 + eps);
     }

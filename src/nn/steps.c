@@ -88,7 +88,9 @@ static NB_FALLIBLE chain_forward(NbExecutor *x, int index, NbError *err) {
     NbNnChain *const chain = &x->chain[index];
     const NbNnValue *const in = &x->value[chain->x];
     if (chain->norm >= 0 && x->options.training) {
-        NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_chain_statistics, .unit = index}, err));
+        NB_TRY(add_step(
+            x, &(NbNnStep){.run = nb_nn_chain_statistics, .node = chain->norm, .unit = index},
+            err));
         uses(x, in->value);
         NB_TRY(reduce_after(x, nb_nn_chain_reduce_statistics, index, err));
         NB_TRY(end_phase(x, err));
@@ -204,13 +206,16 @@ static NB_FALLIBLE chain_backward(NbExecutor *x, int index, NbError *err) {
     const NbNnChain *const chain = &x->chain[index];
     const NbNnValue *const in = &x->value[chain->x];
     if (chain->norm >= 0) {
-        NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_chain_sums, .unit = index}, err));
+        NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_chain_sums, .node = chain->norm, .unit = index},
+                        err));
         uses(x, chain->pool ? chain->top : in->value);
         uses(x, x->value[chain->tail].grad);
         NB_TRY(reduce_after(x, nb_nn_chain_reduce_sums, index, err));
         NB_TRY(end_phase(x, err));
     }
-    NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_chain_backward, .unit = index, .b = -1}, err));
+    NB_TRY(add_step(
+        x, &(NbNnStep){.run = nb_nn_chain_backward, .node = chain->tail, .unit = index, .b = -1},
+        err));
     uses(x, in->value);
     uses(x, chain->which);
     uses(x, x->value[chain->tail].grad);
