@@ -3,7 +3,6 @@
  * Chains of element-wise nodes: tiles, statistics of batch norms, and the forward. */
 #include "nn/internal.h"
 
-#include "graph/activation.h"
 #include "graph/interpret.h"
 
 #include <math.h>
@@ -236,11 +235,9 @@ void nb_nn_stage_forward(const NbNnTask *task, const NbNnChain *chain, int index
     else if (stage->op == NB_OP_QUANT)
         quant_forward(x, stage, index == chain->n_stages - 1, in, n, out);
     else if (stage->op == NB_OP_SILU)
-        for (size_t i = 0; i < n; i++)
-            out[i] = nb_silu(in[i]);
+        x->k->silu(in, n, out);
     else if (stage->op == NB_OP_SIGMOID)
-        for (size_t i = 0; i < n; i++)
-            out[i] = nb_sigmoid(in[i]);
+        x->k->sigmoid(in, n, out);
 }
 
 /* Everything of one tile. kept: where the input stays, or the same memory as `tile`. */

@@ -34,16 +34,6 @@ static void quant_backward(const NbNnTask *task, NbNnStage *stage, bool count, c
         stage->scale_sum[task->shard] += d_scale;
 }
 
-static float silu_slope(float x) {
-    const double s = 1.0 / (1.0 + exp(-(double)x));
-    return (float)(s * (1.0 + (double)x * (1.0 - s)));
-}
-
-static float sigmoid_slope(float x) {
-    const double s = 1.0 / (1.0 + exp(-(double)x));
-    return (float)(s * (1.0 - s));
-}
-
 /* g becomes the gradient of the stage's input. `count`: add to the sums of learned scales. */
 static void stage_backward(const NbNnTask *task, NbNnChain *chain, int index, bool count,
                            const Work *w, size_t n) {
@@ -62,11 +52,9 @@ static void stage_backward(const NbNnTask *task, NbNnChain *chain, int index, bo
     else if (stage->op == NB_OP_QUANT)
         quant_backward(task, stage, count, in, n, w->g);
     else if (stage->op == NB_OP_SILU)
-        for (size_t i = 0; i < n; i++)
-            w->g[i] *= silu_slope(in[i]);
+        x->k->silu_back(in, n, w->g);
     else if (stage->op == NB_OP_SIGMOID)
-        for (size_t i = 0; i < n; i++)
-            w->g[i] *= sigmoid_slope(in[i]);
+        x->k->sigmoid_back(in, n, w->g);
 }
 
 /* From the first stage (or, behind a batch norm, the second) to the last and back: w->in[0] is the

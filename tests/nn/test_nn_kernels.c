@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every version of the loops over activations gives the bits of plain C, and SiLU and sigmoid those
+ * of the reference. */
+#include "base/random.h"
+#include "graph/activation.h"
+#include "nn/kernels/kernels.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+enum { N = 4 * 24 * 13, PLANE = N / 4 };
+
+typedef struct Data {
+    NbRandom random;
+    float x[N];
+    float g[N];
+    uint8_t bytes[N];
+    float par[4][N];
+} Data;
+
+static void fill(Data *d, int seed) {
+    d->random = nb_random((uint64_t)seed, NB_RANDOM_TEST, 0, 0);
+    for (size_t i = 0; i < N; i++) {
+        d->bytes[i] = (uint8_t)nb_random_below(&d->random, 256);
+        d->x[i] = (float)nb_random_range(&d->random, -9.0, 9.0);
+        d->g[i] = (float)nb_random_range(&d->random, -1.0, 1.0);
+        if (seed % 3 == 0) /* ties, and the middle between codes */
+            d->x[i] = rintf(d->x[i]) * 0.5F;
+        for (int p = 0; p < 4; p++)
+            d->par[p][i] = (float)nb_random_range(&d->random, -2.0, 2.0);
+    }
+}
+
+/* What one version makes of the data. */
+typedef struct Results {
+    float y[24][N];
+    double sum[4][N];
+    double d_scale[2];
+    uint8_t which[N];
+} Results;
+
+static void run(const NbNnKernels *k, const Data *d, size_t c, size_t n, Results *r) {
+    const size_t p = nb_nn_period(c);
+    const float *const par[4] = {d->par[0], d->par[1], d->par[2], d->par[3]};
+    const size_t plane = n / 4 / c * c;
+    memset(r, 0, sizeof *r);
+    k->mul(d->x, par[0], p, n, r->y[0]);
+    k->affine(d->x, par[0], par[1], p, n, r->y[1]);
+    k->scale(d->x, 0.3F, n, r->y[2]);
+    k->add(d->x, n, r->y[2]);
+    k->from_u8(d->bytes, n, r->y[3]);
+    k->sums(d->x, p, n, r->sum[0], r->sum[1]);
+    k->products(d->g, d->x, p, n, r->sum[2], r->sum[3]);
+    k->leaky(d->x, 0.0F, n, r->y[4]);
+    k->leaky(d->x, 0.1F, n, r->y[5]);
+    k->hardtanh(d->x, n, r->y[6]);
+    k->silu(d->x, n, r->y[7]);
+    k->sigmoid(d->x, n, r->y[8]);
+    for (size_t i = 9; i < 16; i++)
+        memcpy(r->y[i], d->g, n * sizeof *d->g);
+    k->leaky_back(d->x, 0.1F, n, r->y[9]);
+    k->hardtanh_back(d->x, n, r->y[10]);
+    k->silu_back(d->x, n, r->y[11]);
+    k->sigmoid_back(d->x, n, r->y[12]);
+    for (int ste = 0; ste < 2; ste++) {
+        const NbNnQuant q = {.scale = 0.5F, .lo = -3.0F, .hi = 11.0F, .ste = ste};
+        r->d_scale[ste] = k->quant_back(d->x, &q, n, r->y[13 + ste]);
+        k->quant(d->x, &q, n, r->y[15]);
+    }
+    k->norm_back(d->g, d->x, par, p, n, r->y[16]);
+    k->split(d->x, c, n / c / 2, r->y[17], r->y[17] + n / c / 2 * c);
+    k->join(d->x, d->x + n / c / 2 * c, c, n / c / 2, r->y[18]);
+    k->pool(d->x, plane, r->y[19]);
+    k->pool_pick(d->x, d->g, plane, r->y[20], r->y[21], r->which);
+    k->pool_back(d->x, plane, d->g, r->y[22]);
+    k->pick_norm_back(d->g, r->which, d->x, par, p, plane, r->y[23]);
+}
+
+static void every_version_gives_the_bits_of_plain_c(void **state) {
+    (void)state;
+    static const size_t channels[] = {1, 3, 8, 13, 16, 24, 39};
+    static Data data;
+    static Results want;
+    static Results got;
+    const NbIsa best = nb_isa_detect();
+    for (int isa = NB_ISA_AVX2; isa <= (int)best; isa++)
+        for (size_t i = 0; i < sizeof channels / sizeof *channels; i++)
+            for (int seed = 0; seed < 4; seed++) {
+                const size_t n = (size_t)(N - 100 * seed) / channels[i] * channels[i];
+                fill(&data, seed);
+                run(nb_nn_kernels(NB_ISA_C), &data, channels[i], n, &want);
+                run(nb_nn_kernels((NbIsa)isa), &data, channels[i], n, &got);
+                if (memcmp(&want, &got, sizeof got) != 0)
+                    fail_msg("%s differs from c at %zu channels", nb_isa_name((NbIsa)isa),
+                             channels[i]);
+            }
+}
+
+static bool same(float a, float b) {
+    return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
+}
+
+static void silu_and_sigmoid_have_the_bits_of_the_reference(void **state) {
+    (void)state;
+    NbRandom random = nb_random(1, NB_RANDOM_TEST, 0, 0);
+    static float x[N];
+    static float y[N];
+    static float z[N];
+    for (int round = 0; round < 60; round++) {
+        for (size_t i = 0; i < N; i++) {
+            const uint32_t bits = nb_random_u32(&random);
+            x[i] = (float)nb_random_range(&random, -20.0, 20.0);
+            if (round % 2)
+                memcpy(&x[i], &bits, sizeof bits); /* any float */
+        }
+        for (int isa = 0; isa <= (int)nb_isa_detect(); isa++) {
+            nb_nn_kernels((NbIsa)isa)->silu(x, N, y);
+            nb_nn_kernels((NbIsa)isa)->sigmoid(x, N, z);
+            for (size_t i = 0; i < N; i++)
+                if (!same(y[i], nb_silu(x[i])) || !same(z[i], nb_sigmoid(x[i])))
+                    fail_msg("%s at %a: %a and %a, the reference has %a and %a",
+                             nb_isa_name((NbIsa)isa), (double)x[i], (double)y[i], (double)z[i],
+                             (double)nb_silu(x[i]), (double)nb_sigmoid(x[i]));
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_version_gives_the_bits_of_plain_c),
+        cmocka_unit_test(silu_and_sigmoid_have_the_bits_of_the_reference),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
