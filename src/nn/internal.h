@@ -288,6 +288,7 @@ void nb_nn_stage_forward(const NbNnTask *task, const NbNnChain *chain, int stage
 NbNnRun nb_nn_input_forward;
 NbNnRun nb_nn_pool_forward;
 NbNnRun nb_nn_pool_backward;
+size_t nb_nn_pool_scratch(const NbNnValue *v); /* bytes it needs within one step */
 NbNnRun nb_nn_upsample_forward;
 NbNnRun nb_nn_upsample_backward;
 NbNnRun nb_nn_pad_forward;

@@ -36,23 +36,17 @@ void nb_nn_seed_backward(const NbNnTask *task, const NbNnStep *step) {
         nb_nn_at(task, step->b));
 }
 
-/* First largest pixel of the window of output (oy, ox), channel c; NaN wins. */
-static size_t winner(const NbPoolAttr *a, const NbNnValue *in, const float *x, const int at[2],
-                     size_t c) {
-    size_t best = 0;
-    bool found = false;
-    for (int ky = 0; ky < a->kernel[0]; ky++)
-        for (int kx = 0; kx < a->kernel[1]; kx++) {
-            const int iy = at[0] * a->stride[0] - a->pad[0] + ky;
-            const int ix = at[1] * a->stride[1] - a->pad[1] + kx;
-            if (iy < 0 || ix < 0 || iy >= in->h || ix >= in->w)
-                continue;
-            const size_t i = ((size_t)iy * (size_t)in->w + (size_t)ix) * (size_t)in->c + c;
-            if (!found || x[i] > x[best] || x[i] != x[i])
-                best = i;
-            found = true;
-        }
-    return best;
+/* The pixels of the input that the window of output (oy, ox) covers, row by row. */
+typedef struct Window {
+    int y[2]; /* first row, row after the last */
+    int x[2];
+} Window;
+
+static Window window_of(const NbPoolAttr *a, const NbNnValue *in, int oy, int ox) {
+    const int y = oy * a->stride[0] - a->pad[0];
+    const int x = ox * a->stride[1] - a->pad[1];
+    return (Window){.y = {y < 0 ? 0 : y, y + a->kernel[0] < in->h ? y + a->kernel[0] : in->h},
+                    .x = {x < 0 ? 0 : x, x + a->kernel[1] < in->w ? x + a->kernel[1] : in->w}};
 }
 
 void nb_nn_pool_forward(const NbNnTask *task, const NbNnStep *step) {
@@ -60,12 +54,35 @@ void nb_nn_pool_forward(const NbNnTask *task, const NbNnStep *step) {
     const NbNnValue *const in = input_of(task, step, 0);
     const NbNnValue *const out = &x->value[step->node];
     const NbPoolAttr *const a = &x->g->node[step->node].attr.pool;
+    const size_t c = (size_t)out->c;
     const float *const from = nb_nn_at(task, in->value);
     float *to = nb_nn_at(task, out->value);
     for (int oy = 0; oy < out->h; oy++)
-        for (int ox = 0; ox < out->w; ox++)
-            for (size_t c = 0; c < (size_t)out->c; c++)
-                *to++ = from[winner(a, in, from, (const int[]){oy, ox}, c)];
+        for (int ox = 0; ox < out->w; ox++, to += c) {
+            const Window w = window_of(a, in, oy, ox);
+            memcpy(to, from + ((size_t)w.y[0] * (size_t)in->w + (size_t)w.x[0]) * c,
+                   c * sizeof *to);
+            for (int iy = w.y[0]; iy < w.y[1]; iy++)
+                for (int ix = w.x[0]; ix < w.x[1]; ix++)
+                    x->k->larger(from + ((size_t)iy * (size_t)in->w + (size_t)ix) * c, c, to);
+        }
+}
+
+size_t nb_nn_pool_scratch(const NbNnValue *v) { return (size_t)v->c * 2 * sizeof(float); }
+
+/* Where the first largest pixel of each channel is. */
+static void find_largest(const NbNnTask *task, const NbNnValue *in, const float *from, Window w,
+                         float *best, int32_t *which) {
+    const size_t c = (size_t)in->c;
+    const int32_t first = w.y[0] * in->w + w.x[0];
+    memcpy(best, from + (size_t)first * c, c * sizeof *best);
+    for (size_t i = 0; i < c; i++)
+        which[i] = first;
+    for (int iy = w.y[0]; iy < w.y[1]; iy++)
+        for (int ix = w.x[0]; ix < w.x[1]; ix++) {
+            const int32_t id = iy * in->w + ix;
+            task->x->k->larger_pick(from + (size_t)id * c, id, c, best, which);
+        }
 }
 
 void nb_nn_pool_backward(const NbNnTask *task, const NbNnStep *step) {
@@ -73,15 +90,20 @@ void nb_nn_pool_backward(const NbNnTask *task, const NbNnStep *step) {
     const NbNnValue *const in = input_of(task, step, 0);
     const NbNnValue *const out = &x->value[step->node];
     const NbPoolAttr *const a = &x->g->node[step->node].attr.pool;
+    const size_t c = (size_t)out->c;
     const float *const from = nb_nn_at(task, in->value);
     const float *d = nb_nn_at(task, out->grad);
     float *const to = nb_nn_at(task, step->b);
+    float *const best = (float *)(void *)x->scratch[task->worker];
+    int32_t *const which = (int32_t *)(void *)(best + c);
     if (!step->add)
         memset(to, 0, in->count * sizeof *to);
     for (int oy = 0; oy < out->h; oy++)
-        for (int ox = 0; ox < out->w; ox++)
-            for (size_t c = 0; c < (size_t)out->c; c++)
-                to[winner(a, in, from, (const int[]){oy, ox}, c)] += *d++;
+        for (int ox = 0; ox < out->w; ox++, d += c) {
+            find_largest(task, in, from, window_of(a, in, oy, ox), best, which);
+            for (size_t i = 0; i < c; i++)
+                to[(size_t)which[i] * c + i] += d[i];
+        }
 }
 
 void nb_nn_upsample_forward(const NbNnTask *task, const NbNnStep *step) {

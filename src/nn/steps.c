@@ -110,6 +110,10 @@ static NB_FALLIBLE chain_forward(NbExecutor *x, int index, NbError *err) {
     return NB_OK;
 }
 
+static void needs_scratch(NbExecutor *x, size_t bytes) {
+    x->scratch_bytes = bytes > x->scratch_bytes ? bytes : x->scratch_bytes;
+}
+
 static NB_FALLIBLE node_forward(NbExecutor *x, NbNodeId id, NbError *err) {
     const NbNode *const node = &x->g->node[id];
     const int chain = x->value[id].chain;
@@ -118,7 +122,9 @@ static NB_FALLIBLE node_forward(NbExecutor *x, NbNodeId id, NbError *err) {
     switch (node->op) {
     case NB_OP_INPUT: return forward_step(x, nb_nn_input_forward, id, 0, err);
     case NB_OP_CONV: return forward_step(x, nb_nn_conv_forward, id, 1, err);
-    case NB_OP_MAXPOOL: return forward_step(x, nb_nn_pool_forward, id, 1, err);
+    case NB_OP_MAXPOOL:
+        needs_scratch(x, nb_nn_pool_scratch(&x->value[id]));
+        return forward_step(x, nb_nn_pool_forward, id, 1, err);
     case NB_OP_UPSAMPLE: return forward_step(x, nb_nn_upsample_forward, id, 1, err);
     case NB_OP_PAD: return forward_step(x, nb_nn_pad_forward, id, 1, err);
     case NB_OP_CONCAT: return forward_step(x, nb_nn_concat_forward, id, node->n_in, err);

@@ -41,10 +41,11 @@ static void fill(Data *d, int seed) {
 
 /* What one version makes of the data. */
 typedef struct Results {
-    float y[24][N];
+    float y[25][N];
     double sum[4][N];
     double d_scale[2];
     uint8_t which[N];
+    int32_t where[N];
 } Results;
 
 static void run(const NbNnKernels *k, const Data *d, size_t c, size_t n, Results *r) {
@@ -75,6 +76,9 @@ static void run(const NbNnKernels *k, const Data *d, size_t c, size_t n, Results
         r->d_scale[ste] = k->quant_back(d->x, &q, n, r->y[13 + ste]);
         k->quant(d->x, &q, n, r->y[15]);
     }
+    memcpy(r->y[24], d->g, n * sizeof *d->g);
+    k->larger(d->x, n / 2, r->y[24]);
+    k->larger_pick(d->x + n / 2, 7, n / 2, r->y[24], r->where);
     k->norm_back(d->g, d->x, par, p, n, r->y[16]);
     k->split(d->x, c, n / c / 2, r->y[17], r->y[17] + n / c / 2 * c);
     k->join(d->x, d->x + n / c / 2 * c, c, n / c / 2, r->y[18]);

@@ -72,6 +72,9 @@ typedef struct NbNnKernels {
     void (*pool)(const float *v, size_t n, float *y);
     void (*pool_pick)(const float *v, const float *x, size_t n, float *y, float *top,
                       uint8_t *which);
+    /* y = the larger of x and y, NaN the largest of all; and where it was x, which = id. */
+    void (*larger)(const float *x, size_t n, float *y);
+    void (*larger_pick)(const float *x, int32_t id, size_t n, float *y, int32_t *which);
     /* d[4][n]: g where the first largest is, else 0. */
     void (*pool_back)(const float *v, size_t n, const float *g, float *d);
     /* The two together: norm_back of g at `which` and 0 elsewhere. x and dx are [4][n]. */
