@@ -32,31 +32,31 @@ static int weight_at(const Packer *p, int output, int segment, int k) {
     const int ky = p->rows ? segment : segment / kw;
     const int kx = p->rows ? k / pixel : segment % kw;
     const int c = p->rows ? k % pixel : k;
-    if (c >= p->channels || kx >= kw)
+    if (c >= p->channels || kx >= kw) /* behind the end of the run, or of a padded pixel */
         return 0;
     return p->weight[((output * p->channels + c) * p->attr->kernel[0] + ky) * kw + kx];
 }
 
 static NB_FALLIBLE pack_weights(const Packer *p, NbConvBlock *b, int first, NbError *err) {
-    const bool wide = p->e->kernels->format == NB_WEIGHT_C;
-    const size_t count = (size_t)p->segments * (size_t)p->steps * 4 * (size_t)b->lanes;
-    void *packed = nb_arena_take(&p->e->arena, count, wide ? sizeof(int16_t) : 1);
+    const NbWeightFormat format = p->e->kernels->format;
+    const size_t count = (size_t)p->segments * (size_t)b->steps * 4 * (size_t)b->lanes;
+    void *packed = nb_arena_take(&p->e->arena, count, format == NB_WEIGHT_C ? sizeof(int16_t) : 1);
     if (!packed)
         return nb_fail_memory(err, "packed weights");
     for (int lane = 0; lane < b->live; lane++)
         for (int s = 0; s < p->segments; s++)
-            for (int k = 0; k < 4 * p->steps; k++) {
+            for (int k = 0; k < 4 * b->steps; k++) {
                 const int w = weight_at(p, first + lane, s, k);
-                const int step = s * p->steps + k / 4;
-                if (wide)
-                    ((int16_t *)packed)[(step * 4 + k % 4) * b->lanes + lane] = (int16_t)w;
+                const size_t at = nb_weight_at(format, b->lanes, 4 * s * b->steps + k, lane);
+                if (format == NB_WEIGHT_C)
+                    ((int16_t *)packed)[at] = (int16_t)w;
                 else
-                    ((int8_t *)packed)[(step * b->lanes + lane) * 4 + k % 4] = (int8_t)w;
+                    ((int8_t *)packed)[at] = (int8_t)w;
             }
     b->weight = packed;
     const NbPlane *in = p->s->in[0];
-    if (!wide)
-        b->run = nb_pack_run(packed, p->segments * p->steps, b->lanes, in->zero + in->hi);
+    if (format == NB_WEIGHT_K4)
+        b->run = nb_pack_run(packed, p->segments * b->steps, b->lanes, in->zero + in->hi);
     return NB_OK;
 }
 
@@ -221,6 +221,8 @@ static NB_FALLIBLE pack_block(const Packer *p, NbConvBlock *b, int group, int at
     b->segment = p->s->segment;
     b->segments = p->segments;
     b->steps = p->steps;
+    if (p->e->kernels->format == NB_WEIGHT_K48 && b->lanes < NB_LANES)
+        b->steps += b->steps % 2;
     b->pool = p->s->pool;
     NB_TRY(pack_weights(p, b, first, err));
     NB_TRY(pack_start(p, b, first, err));

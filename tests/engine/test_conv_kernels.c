@@ -34,6 +34,7 @@ typedef struct Data {
     uint8_t src[SRC];
     ptrdiff_t segment[MOST_SEGMENTS];
     int8_t weight_k4[MOST_SEGMENTS * MOST_STEPS * 4 * NB_LANES];
+    int8_t weight_k48[MOST_SEGMENTS * MOST_STEPS * 4 * NB_LANES];
     int16_t weight_c[MOST_SEGMENTS * MOST_STEPS * 4 * NB_LANES];
     int32_t start[NB_LANES];
     int32_t mul[NB_LANES];
@@ -63,8 +64,10 @@ static void fill_numbers(Data *d, const NbConvBlock *b, NbRandom *r, int kind) {
                               : kind == 2 ? -128
                               : kind == 3 ? (step % 2 ? 127 : -128)
                                           : (int)pick(r, 15) - 7;
-                d->weight_k4[(step * b->lanes + lane) * 4 + k] = (int8_t)w;
-                d->weight_c[(step * 4 + k) * b->lanes + lane] = (int16_t)w;
+                const int byte = 4 * step + k;
+                d->weight_k4[nb_weight_at(NB_WEIGHT_K4, b->lanes, byte, lane)] = (int8_t)w;
+                d->weight_k48[nb_weight_at(NB_WEIGHT_K48, b->lanes, byte, lane)] = (int8_t)w;
+                d->weight_c[nb_weight_at(NB_WEIGHT_C, b->lanes, byte, lane)] = (int16_t)w;
             }
 }
 
@@ -105,6 +108,8 @@ static NbConvBlock make(Data *d, NbRandom *r, int width, int kind) {
                      .src = d->src + pick(r, 16),
                      .src_col = 1 + pick(r, 24),
                      .segment = d->segment};
+    if (b.lanes < NB_LANES)
+        b.steps += b.steps % 2;
     b.src_row = pick(r, 4000);
     b.live = pick(r, 2) ? b.lanes : 1 + pick(r, b.lanes);
     for (int s = 0; s < b.segments; s++)
@@ -124,7 +129,7 @@ static void compare(const NbKernels *k, Data *d, NbConvBlock *b, int kind) {
     b->weight = d->weight_c;
     b->dst = d->want + GUARD;
     nb_kernels_c.conv_rows(b, 1, ROWS);
-    b->weight = k->format == NB_WEIGHT_C ? (const void *)d->weight_c : d->weight_k4;
+    b->weight = k->format == NB_WEIGHT_K48 ? d->weight_k48 : d->weight_k4;
     b->dst = d->got + GUARD;
     k->conv_rows(b, 1, ROWS);
     for (size_t i = 0; i < sizeof d->want; i++)

@@ -5,7 +5,7 @@
  *
  * Activations are unsigned bytes. An output pixel is a sum over segments: segment s begins
  * `segment[s]` bytes behind the pixel's first input byte and is 4 * steps bytes long; where a run
- * of inputs ends earlier, the weights behind it are zero, so that reading up to 3 bytes more is
+ * of inputs ends earlier, the weights behind it are zero, so that reading up to 7 bytes more is
  * harmless. Output channels come in blocks of 8 or 16 lanes. */
 #ifndef NB_ENGINE_KERNELS_KERNELS_H
 #define NB_ENGINE_KERNELS_KERNELS_H
@@ -20,8 +20,10 @@ enum { NB_LANES = 16 };
 
 /* How weights lie in memory. */
 typedef enum NbWeightFormat {
-    NB_WEIGHT_C,  /* int16 [segments][4 * steps][lanes] */
-    NB_WEIGHT_K4, /* int8 [segments][steps][lanes][4] */
+    NB_WEIGHT_C,   /* int16 [segments][4 * steps][lanes] */
+    NB_WEIGHT_K4,  /* int8 [segments][steps][lanes][4] */
+    NB_WEIGHT_K48, /* the same; blocks of 8 lanes, whose steps are even, [segments][steps / 2][8][8]
+                    */
 } NbWeightFormat;
 
 /* What a sum becomes. */
@@ -41,7 +43,7 @@ typedef struct NbConvBlock {
     ptrdiff_t src_col;        /* bytes from one output pixel to the next */
     const ptrdiff_t *segment; /* [segments] */
     int segments;
-    int steps;
+    int steps;            /* 4 bytes each */
     int lanes;            /* 8 or 16 */
     const void *weight;   /* in the format of the table */
     const int32_t *start; /* [lanes] what sums begin with */
@@ -61,6 +63,15 @@ typedef struct NbConvBlock {
     ptrdiff_t dst_col;        /* bytes */
     int live;                 /* lanes to write; the other ones are left alone */
 } NbConvBlock;
+
+/* Where the weight of byte k (counted through all segments) of a lane lies. */
+static inline size_t nb_weight_at(NbWeightFormat format, int lanes, int k, int lane) {
+    if (format == NB_WEIGHT_C)
+        return (size_t)k * (size_t)lanes + (size_t)lane;
+    const int together = format == NB_WEIGHT_K48 && lanes == NB_LANES / 2 ? 8 : 4;
+    const int step = k / together;
+    return (size_t)(step * lanes + lane) * (size_t)together + (size_t)(k % together);
+}
 
 /* Rows of thresholds: a power of two above levels, so that searches need no bounds. Rows behind the
  * levels hold INT32_MAX, which no sum reaches. */
