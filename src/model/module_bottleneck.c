@@ -17,7 +17,7 @@ NbStatus nb_build_part(NbBuild *b, const NbStyle *style, const char *path, const
                            .weight_bits = style->weight_bits,
                            .act_bits = style->act_bits};
     (void)snprintf(name, sizeof name, "%s.%s", path, part);
-    if (x.channels % shape->groups || shape->c2 % shape->groups)
+    if (shape->groups < 1 || x.channels % shape->groups || shape->c2 % shape->groups)
         return nb_fail(NB_ERR_FORMAT, err, "%s: %d groups do not divide %d and %d channels", name,
                        shape->groups, x.channels, shape->c2);
     return nb_build_block(b, name, x, &block, out, err);
@@ -80,15 +80,15 @@ static NB_FALLIBLE call_style(const NbBuild *b, const NbCall *call, int i, NbSty
 static const NbStyle float_style = {.act = NB_ACT_SILU};
 
 static NB_FALLIBLE build_bottleneck(NbBuild *b, const NbCall *call, NbTap *out, NbError *err) {
-    NbBottleneck shape;
+    NbBottleneck shape = {0};
     NB_TRY(call_bottleneck(b, call, &shape, err));
     return nb_build_bottleneck(b, &float_style, call->path, &shape, call->in[0], out, err);
 }
 
 static NB_FALLIBLE build_quant_bottleneck(NbBuild *b, const NbCall *call, NbTap *out,
                                           NbError *err) {
-    NbBottleneck shape;
-    NbStyle style;
+    NbBottleneck shape = {0};
+    NbStyle style = {0};
     NB_TRY(call_bottleneck(b, call, &shape, err));
     NB_TRY(call_style(b, call, 4, &style, err));
     return nb_build_bottleneck(b, &style, call->path, &shape, call->in[0], out, err);
@@ -98,7 +98,7 @@ static NB_FALLIBLE build_quant_bottleneck(NbBuild *b, const NbCall *call, NbTap 
 static NB_FALLIBLE c3(NbBuild *b, const NbStyle *style, const NbCall *call, NbTap *out,
                       NbError *err) {
     char name[MAX_PATH];
-    NbBottleneck shape;
+    NbBottleneck shape = {0};
     NB_TRY(call_bottleneck(b, call, &shape, err));
     const int hidden = (int)trunc(shape.c2 * shape.expansion);
     if (hidden < 1)
@@ -106,7 +106,7 @@ static NB_FALLIBLE c3(NbBuild *b, const NbStyle *style, const NbCall *call, NbTa
     const NbConvShape inner = nb_conv_shape(hidden, 1, 1);
     const NbConvShape outer = nb_conv_shape(shape.c2, 1, 1);
     const NbBottleneck part = {hidden, shape.shortcut, shape.groups, 1.0};
-    NbTap branch[2];
+    NbTap branch[2] = {{0}};
     NB_TRY(nb_build_part(b, style, call->path, "cv1", &inner, call->in[0], &branch[0], err));
     NB_TRY(nb_build_part(b, style, call->path, "cv2", &inner, call->in[0], &branch[1], err));
     for (int i = 0; i < call->repeats; i++) {
@@ -123,7 +123,7 @@ static NB_FALLIBLE build_c3(NbBuild *b, const NbCall *call, NbTap *out, NbError 
 }
 
 static NB_FALLIBLE build_quant_c3(NbBuild *b, const NbCall *call, NbTap *out, NbError *err) {
-    NbStyle style;
+    NbStyle style = {0};
     bool hardtanh = false;
     NB_TRY(call_style(b, call, 4, &style, err));
     NB_TRY(nb_call_bool(b, call, 6, &hardtanh, err));
@@ -146,7 +146,7 @@ static NB_FALLIBLE sppf(NbBuild *b, const NbStyle *style, const NbCall *call, Nb
     const NbConvShape inner = nb_conv_shape(hidden, 1, 1);
     const NbConvShape outer = nb_conv_shape((int)c2, 1, 1);
     const NbPoolAttr pool = {{(int)k, (int)k}, {1, 1}, {half, half, half, half}};
-    NbTap tap[4];
+    NbTap tap[4] = {{0}};
     NB_TRY(nb_build_part(b, style, call->path, "cv1", &inner, call->in[0], &tap[0], err));
     for (int i = 0; i < 3; i++) {
         (void)snprintf(name, sizeof name, "%s.m.%d", call->path, i);
@@ -162,19 +162,19 @@ static NB_FALLIBLE build_sppf(NbBuild *b, const NbCall *call, NbTap *out, NbErro
 }
 
 static NB_FALLIBLE build_quant_sppf(NbBuild *b, const NbCall *call, NbTap *out, NbError *err) {
-    NbStyle style;
+    NbStyle style = {0};
     NB_TRY(call_style(b, call, 2, &style, err));
     return sppf(b, &style, call, out, err);
 }
 
 #define COMPOSED(symbol, module_name, inside, most, builder)                                       \
-    const NbModule nb_module_##symbol = {.name = module_name,                                      \
+    const NbModule nb_module_##symbol = {.name = (module_name),                                    \
                                          .channels = NB_CHANNELS_SCALED,                           \
-                                         .repeats_inside = inside,                                 \
+                                         .repeats_inside = (inside),                               \
                                          .min_args = 1,                                            \
-                                         .max_args = most,                                         \
+                                         .max_args = (most),                                       \
                                          .max_in = 1,                                              \
-                                         .build = builder}
+                                         .build = (builder)}
 
 COMPOSED(bottleneck, "Bottleneck", false, 4, build_bottleneck);
 COMPOSED(quant_bottleneck, "QuantBottleneck", false, 6, build_quant_bottleneck);

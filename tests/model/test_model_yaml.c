@@ -30,9 +30,12 @@ static const Total totals[] = {
     /* 11 activations, two of which meet in a concatenation and share one clip */
     {"yolov3-tiny.yaml", "w4a4", false, 416, 8852366 + 10, 2782480896},
     {"yolov5n.yaml", NULL, true, 640, 1872157, 2234060800},
+    {"yolov5s.yaml", NULL, true, 640, 7235389, 0},
+    {"yolov5m.yaml", NULL, true, 640, 21190557, 0},
+    {"yolov5l.yaml", NULL, true, 640, 46563709, 0},
 };
 
-static void build(const char *name, const char *bits, bool compat, NbModel *m) {
+static void build_only(const char *name, const char *bits, bool compat, NbModel *m) {
     NbArena arena = {0};
     NbError err = {0};
     NbBits parsed = {0};
@@ -40,8 +43,13 @@ static void build(const char *name, const char *bits, bool compat, NbModel *m) {
         must(nb_bits_parse(bits, &arena, &parsed, &err), &err);
     const NbModelOptions o = {.bits = bits ? &parsed : NULL, .compat = compat};
     must(nb_model_from_yaml_file(name, &o, m, &err), &err);
-    must(nb_model_init(m, 1, &err), &err);
     nb_arena_release(&arena);
+}
+
+static void build(const char *name, const char *bits, bool compat, NbModel *m) {
+    NbError err = {0};
+    build_only(name, bits, compat, m);
+    must(nb_model_init(m, 1, &err), &err);
 }
 
 static void totals_are_the_published_ones(void **state) {
@@ -52,9 +60,9 @@ static void totals_are_the_published_ones(void **state) {
         NbModel m;
         int64_t params = 0;
         int64_t macs = 0;
-        build(t->model, t->bits, t->compat, &m);
+        build_only(t->model, t->bits, t->compat, &m);
         must(nb_model_cost(&m, t->side, t->side, &params, &macs, &err), &err);
-        if (params != t->params || macs != t->macs)
+        if (params != t->params || (t->macs && macs != t->macs))
             fail_msg("%s: %lld parameters, %lld multiply-adds", t->model, (long long)params,
                      (long long)macs);
         nb_model_release(&m);
@@ -72,7 +80,7 @@ static void every_zoo_model_is_built_at_every_width(void **state) {
             NbError err = {0};
             NbModel m;
             assert_true(i == 0 || strcmp(zoo[i - 1].name, zoo[i].name) < 0);
-            build(zoo[i].name, widths[k], false, &m);
+            build_only(zoo[i].name, widths[k], false, &m);
             assert_int_equal(m.bits_from_file, false);
             must(nb_graph_infer(&m.graph, 1, 64, 96, &err), &err);
             for (NbNodeId id = 0; id < m.graph.n_nodes; id++) {

@@ -122,7 +122,7 @@ static float scale_slope(const NbAttr *attr, float x) {
     const NbOpDef nb_op_##symbol = {.name = #constant,                                             \
                                     .min_in = 1,                                                   \
                                     .max_in = 1,                                                   \
-                                    .infer = infer_function,                                       \
+                                    .infer = (infer_function),                                     \
                                     .forward = forward_##symbol,                                   \
                                     .backward = backward_##symbol}
 

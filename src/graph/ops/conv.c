@@ -238,9 +238,10 @@ static void back_row(void *user, int64_t out_at, int64_t in_at, int64_t stride, 
     }
 }
 
-/* Adds what picture b and output channel o contribute to dx [C,H,W] and dw [O,...], in double. */
+/* Adds what picture b and output channel o contribute to d_xw: dx [C,H,W], which may be NULL, and
+ * dw [O,...], in double. */
 static void back_plane(const Loops *l, const float *const xw[2], const float *dy, int64_t b,
-                       int64_t o, double *dx, double *dw) {
+                       int64_t o, double *const d_xw[2]) {
     const int64_t plane = l->in->dim[2] * l->in->dim[3];
     const int64_t first = o / l->group_out * l->group_in;
     const int64_t pixels = l->out->dim[2] * l->out->dim[3];
@@ -251,10 +252,10 @@ static void back_plane(const Loops *l, const float *const xw[2], const float *dy
                     ((o * l->group_in + c) * l->a->kernel[0] + ky) * l->a->kernel[1] + kx;
                 BackRow row = {.dy = dy + (b * l->out->dim[1] + o) * pixels,
                                .x = xw[0] + (b * l->in->dim[1] + first + c) * plane,
-                               .dx = dx ? dx + (first + c) * plane : NULL,
+                               .dx = d_xw[0] ? d_xw[0] + (first + c) * plane : NULL,
                                .w = (double)xw[1][tap]};
                 for_rows(l, ky, kx, back_row, &row);
-                dw[tap] += row.dw;
+                d_xw[1][tap] += row.dw;
             }
 }
 
@@ -269,7 +270,7 @@ static void add_bias_gradient(const Loops *l, const float *dy, float *d_bias) {
     }
 }
 
-static void add_to(float *to, double *from, size_t n) {
+static void add_to(float *to, const double *from, size_t n) {
     for (size_t i = 0; to && i < n; i++)
         to[i] += (float)from[i];
 }
@@ -289,7 +290,7 @@ static NB_FALLIBLE backward(NbRun *run, NbNodeId id, const float *dy, float *con
     for (int64_t b = 0; b < l.out->dim[0]; b++) {
         memset(d_picture, 0, picture * sizeof *d_picture);
         for (int64_t o = 0; o < l.out->dim[1]; o++)
-            back_plane(&l, xw, dy, b, o, dx[0] ? d_picture : NULL, dw);
+            back_plane(&l, xw, dy, b, o, (double *const[]){dx[0] ? d_picture : NULL, dw});
         add_to(dx[0] ? dx[0] + (size_t)b * picture : NULL, d_picture, picture);
     }
     add_to(dx[1], dw, weights);
