@@ -98,6 +98,11 @@ static void groups_and_types(void **state) {
     must(nb_safetensors_write(scratch("b.safetensors"), &file, &err), &err);
     must(nb_model_read(scratch("b.safetensors"), NULL, 0, &got, &err), &err);
     same_parameters(&ema, &got);
+    NbLoadReport report = {0}; /* the group without a prefix is only the plain names */
+    must(nb_model_load_tensors(&got, &file, "", NB_LOAD_STRICT, &arena, &report, &err), &err);
+    same_parameters(&raw, &got);
+    assert_int_equal(report.loaded, (int)first);
+    assert_int_equal(report.n_extra + report.n_missing + report.n_mismatched, 0);
     (void)remove(scratch("b.safetensors"));
     nb_model_release(&raw);
     nb_model_release(&ema);
