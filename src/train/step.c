@@ -75,6 +75,13 @@ static void take_back(NbStepper *s) {
     state->lr_scale *= 0.5;
 }
 
+/* The peer's epochs begin without gradients: what the last batches of an epoch left is dropped. */
+static void drop_left_over(NbTrainState *state) {
+    for (int i = 0; i < state->n_params; i++)
+        if (state->param[i].sum)
+            memset(state->param[i].sum, 0, state->param[i].n * sizeof(float));
+}
+
 /* Adds this batch's gradients to the gathered ones. */
 static void gather(NbStepper *s) {
     for (int i = 0; i < s->state->n_params; i++) {
@@ -165,6 +172,8 @@ NbStatus nb_step_run(NbStepper *s, const NbBatch *batch, NbStepResult *out, NbEr
     NbTrainState *const state = s->state;
     *out = (NbStepResult){.rates = nb_schedule_at(&s->schedule, state->iteration)};
     nb_arena_release(&s->scratch);
+    if (s->hyper->compat && state->iteration % s->schedule.batches == 0)
+        drop_left_over(state);
     NB_TRY(keep_statistics(s, err));
     NB_TRY(run_forward(s, batch, out, err));
     if (!isfinite(out->total))
