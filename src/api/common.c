@@ -35,14 +35,9 @@ NbStatus nb_job_imgsz(NbJob *job, const NbModel *model, int *out, NbError *err) 
     const int wanted = nb_job_int(job, NB_OPT_imgsz, model->imgsz > 0 ? model->imgsz : 416);
     if (wanted < 32 || wanted > 8192)
         return nb_fail(NB_ERR_ARGUMENT, err, "imgsz: expected 32 to 8192, found %d", wanted);
-    int stride = 32;
-    for (int i = 0; i < model->head.levels; i++)
-        if (model->head.stride[i] > (float)stride)
-            stride = (int)model->head.stride[i];
-    *out = (wanted + stride - 1) / stride * stride;
+    *out = nb_head_side(&model->head, wanted);
     if (*out != wanted)
-        nb_job_say(job, "imgsz %d is not a multiple of the stride %d: %d is used", wanted, stride,
-                   *out);
+        nb_job_say(job, "imgsz %d is not a multiple of the stride: %d is used", wanted, *out);
     return NB_OK;
 }
 

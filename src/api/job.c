@@ -6,12 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef NIBBLE_VERSION
-#define NIBBLE_VERSION "0.1.0"
-#endif
-
-const char *nb_version(void) { return NIBBLE_VERSION; }
-
 /* Promised verbs that this build does not have: a clear answer instead of a guess. */
 static const char *const later[] = {"export", "ptq",   "sweep", "sensitivity", "benchmark",
                                     "import", "check", "fpga",  "serve",       "report"};

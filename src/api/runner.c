@@ -2,7 +2,7 @@
 #include "api/runner.h"
 
 #include "api/common.h"
-#include "lower/integer/integer.h"
+#include "api/rt/build.h"
 
 #include <string.h>
 
@@ -31,18 +31,10 @@ NbStatus nb_job_engine(const NbJob *job, const NbModel *model, NbEngineKind *out
 }
 
 static NbStatus make_engine(NbRunner *r, NbError *err) {
-    NbArena scratch = {0};
-    NbGraph integer;
     const NbRunnerOptions *const o = &r->options;
-    NbStatus status = nb_graph_infer(&r->model->graph, 1, o->height, o->width, err);
-    if (status == NB_OK)
-        status = nb_lower_integer(&r->model->graph, &scratch, &integer, err);
     const NbEngineOptions options = {
         .height = o->height, .width = o->width, .isa = o->isa, .pool = o->pool};
-    if (status == NB_OK)
-        status = nb_engine_new(&integer, &options, &r->engine, err);
-    nb_arena_release(&scratch);
-    return status;
+    return nb_model_engine(r->model, "engine=int", &options, &r->engine, err);
 }
 
 static NbStatus make_executor(NbRunner *r, NbError *err) {

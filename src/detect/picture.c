@@ -10,6 +10,14 @@ NbDecode nb_head_decode(const NbHead *head) {
     return head->hardtanh ? NB_DECODE_HARDTANH_F : NB_DECODE_SIGMOID;
 }
 
+int nb_head_side(const NbHead *head, int wanted) {
+    int stride = 32;
+    for (int i = 0; i < head->levels; i++)
+        if (head->stride[i] > (float)stride)
+            stride = (int)head->stride[i];
+    return (wanted + stride - 1) / stride * stride;
+}
+
 NbHeadLevel nb_head_level_nhwc(const NbHead *head, const float *raw, float *grad, int ny, int nx) {
     const ptrdiff_t no = 5 + head->nc;
     const ptrdiff_t channels = head->anchors * no;

@@ -35,6 +35,10 @@ typedef struct NbDetections {
 /* How the outputs of this head are read. */
 NbDecode nb_head_decode(const NbHead *head);
 
+/* The side of a square input: `wanted` (at least 1), rounded up to a multiple of the largest
+ * stride, and of 32. */
+int nb_head_side(const NbHead *head, int wanted);
+
 /* A level over NHWC outputs [count, ny, nx, anchors * (5 + nc)]; grad has the same layout or is
  * NULL. */
 NbHeadLevel nb_head_level_nhwc(const NbHead *head, const float *raw, float *grad, int ny, int nx);

@@ -15,7 +15,7 @@ cmake --install "$folder" >/dev/null
 library=$prefix/lib/libnibble_rt.so
 needed=$(objdump -p "$library" | awk '$1 == "NEEDED" { print $2 }')
 echo "libnibble_rt.so needs" $needed
-if printf '%s' "$needed" | grep -E 'dnnl|cairo|gomp|libomp'; then
+if printf '%s' "$needed" | grep -E 'dnnl|cairo|gomp|libomp|png|jpeg'; then
     echo "FAIL: the run-time library needs what only training does"
     exit 1
 fi
