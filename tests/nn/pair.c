@@ -94,15 +94,15 @@ static double distance(const float *got, const float *want, size_t n) {
     for (size_t i = 0; i < n; i++) {
         top = fmax(top, fabs((double)want[i]));
         worst = fmax(worst, fabs((double)got[i] - (double)want[i]));
-        if (isnan(got[i]) != isnan(want[i]))
-            return INFINITY;
+        if ((got[i] != got[i]) != (want[i] != want[i]))
+            return (double)INFINITY;
     }
     return worst / top;
 }
 
 void expect_equal(const float *got, const float *want, size_t n, const char *what, int i) {
     for (size_t k = 0; k < n; k++)
-        if (!(got[k] == want[k]) && !(isnan(got[k]) && isnan(want[k])))
+        if (!(got[k] == want[k]) && !(got[k] != got[k] && want[k] != want[k]))
             fail_msg("%s %d: element %zu of %zu is %.9g, the interpreter has %.9g", what, i, k, n,
                      (double)got[k], (double)want[k]);
 }
