@@ -11,6 +11,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+enum { MOST_WEIGHTS = 1 << 27 };
+
 /* One convolution while its blocks are made. */
 typedef struct Packer {
     NbEngine *e;
@@ -248,6 +250,9 @@ NbStatus nb_pack_conv(NbEngine *e, NbStep *s, NbNodeId after, NbError *err) {
     const NbNode *conv = &e->graph.node[s->conv];
     const NbNode *weight = &e->graph.node[conv->in[1]];
     const int groups = conv->attr.conv.groups;
+    if (nb_shape_count(&weight->shape) > MOST_WEIGHTS)
+        return nb_fail(NB_ERR_UNSUPPORTED, err, "%zu weights, at most %d expected",
+                       nb_shape_count(&weight->shape), MOST_WEIGHTS);
     Packer p = {.e = e,
                 .s = s,
                 .attr = &conv->attr.conv,

@@ -94,11 +94,12 @@ static NB_FALLIBLE set_inputs(Planner *p, NbStep *s, const NbNodeId *in, int n, 
 }
 
 /* Cuts `work` (products or bytes) into items of whole rows; blocks: of output channels. */
-static void cut(NbStep *s, int64_t work, int blocks) {
+static void cut(NbStep *s, double work, int blocks) {
     int64_t chunks = 1;
     if (s->engine->threads > 1 && work > SMALL_WORK) {
         const int64_t wanted = nb_ceil_div((int64_t)s->engine->threads * ITEMS_PER_THREAD, blocks);
-        chunks = nb_max_i64(1, nb_min_i64(wanted, nb_min_i64(s->height, work / SMALL_WORK)));
+        const double most = work / SMALL_WORK < s->height ? work / SMALL_WORK : s->height;
+        chunks = most < (double)wanted ? (int64_t)most : wanted;
     }
     s->rows = (int)nb_ceil_div(s->height, chunks);
     s->items = (int)nb_ceil_div(s->height, s->rows) * blocks;
@@ -107,7 +108,7 @@ static void cut(NbStep *s, int64_t work, int blocks) {
 static void end_step(Planner *p, NbStep *s) {
     const NbShape *shape = &p->g->node[s->node].shape;
     if (s->conv < 0)
-        cut(s, shape->dim[1] * shape->dim[2] * shape->dim[3] * 4, 1);
+        cut(s, 4.0 * (double)nb_shape_count(shape), 1);
     p->e->n_steps++;
 }
 
@@ -149,7 +150,8 @@ static NB_FALLIBLE add_conv(Planner *p, NbNodeId after, NbNodeId conv, NbNodeId 
     s->out = p->e->plane[written];
     NB_TRY(nb_pack_conv(p->e, s, after, err));
     const NbShape *w = &p->g->node[node->in[1]].shape;
-    cut(s, (int64_t)nb_shape_count(w) * node->shape.dim[2] * node->shape.dim[3], s->n_blocks);
+    cut(s, (double)nb_shape_count(w) * (double)(node->shape.dim[2] * node->shape.dim[3]),
+        s->n_blocks);
     end_step(p, s);
     return NB_OK;
 }

@@ -2,6 +2,7 @@
  *
  * What an engine promises beside its numbers: running allocates nothing, engines are independent,
  * what it cannot do it says. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +18,12 @@
 
 /* The linker sends every allocation of this program through these. */
 static int allocations;
+static int fail_at; /* so many allocations from now one fails; 0: none */
+
+static bool fails(void) {
+    allocations++;
+    return fail_at > 0 && --fail_at == 0;
+}
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
@@ -29,29 +36,18 @@ void *__wrap_realloc(void *p, size_t size);
 void *__wrap_aligned_alloc(size_t align, size_t size);
 int __wrap_posix_memalign(void **out, size_t align, size_t size);
 
-void *__wrap_malloc(size_t size) {
-    allocations++;
-    return __real_malloc(size);
-}
+void *__wrap_malloc(size_t size) { return fails() ? NULL : __real_malloc(size); }
 
-void *__wrap_calloc(size_t n, size_t size) {
-    allocations++;
-    return __real_calloc(n, size);
-}
+void *__wrap_calloc(size_t n, size_t size) { return fails() ? NULL : __real_calloc(n, size); }
 
-void *__wrap_realloc(void *p, size_t size) {
-    allocations++;
-    return __real_realloc(p, size);
-}
+void *__wrap_realloc(void *p, size_t size) { return fails() ? NULL : __real_realloc(p, size); }
 
 void *__wrap_aligned_alloc(size_t align, size_t size) {
-    allocations++;
-    return __real_aligned_alloc(align, size);
+    return fails() ? NULL : __real_aligned_alloc(align, size);
 }
 
 int __wrap_posix_memalign(void **out, size_t align, size_t size) {
-    allocations++;
-    return __real_posix_memalign(out, align, size);
+    return fails() ? ENOMEM : __real_posix_memalign(out, align, size);
 }
 
 typedef struct Made {
@@ -104,6 +100,29 @@ static void running_allocates_nothing(void **state) {
     assert_int_equal(nb_engine_bytes(e), bytes);
     nb_engine_free(e);
     nb_pool_free(pool);
+    nb_arena_release(&m.arena);
+}
+
+static void every_allocation_may_fail(void **state) {
+    (void)state;
+    NbError err = {0};
+    NbEngine *e = NULL;
+    Made m;
+    make(&m, 15);
+    const NbEngineOptions options = {
+        .height = m.net.height, .width = m.net.width, .isa = nb_isa_detect(), .keep = true};
+    NbStatus status = NB_ERR_NOMEM;
+    int at = 0;
+    while (status == NB_ERR_NOMEM) {
+        fail_at = ++at;
+        status = nb_engine_new(&m.integers, &options, &e, &err);
+        assert_true(status == NB_OK || e == NULL);
+    }
+    fail_at = 0;
+    if (status != NB_OK)
+        fail_msg("%s", err.message);
+    assert_true(at > 3);
+    nb_engine_free(e);
     nb_arena_release(&m.arena);
 }
 
@@ -226,6 +245,7 @@ static void sums_that_could_overflow_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(running_allocates_nothing),
+        cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(engines_do_not_disturb_each_other),
         cmocka_unit_test(sizes_and_graphs_are_checked),
         cmocka_unit_test(taps_say_why_not),

@@ -260,8 +260,14 @@ static void add_moved(Maker *m) {
             attr.pad.pad[i] = below(m, 3);
         remember(m, add(m, NB_OP_PAD, "pad", 1, &x, &attr), rms);
     } else {
-        const NbNodeId y = chance(m, 50) ? add(m, NB_OP_RELU, "relu", 1, &x, NULL) : x;
-        const NbQuantSpec spec = any_spec(m, false, 2 * rms);
+        static const NbOp ops[] = {NB_OP_RELU, NB_OP_SILU, NB_OP_SIGMOID, NB_OP_HARDTANH};
+        const NbNodeId y = chance(m, 70) ? add(m, ops[below(m, 4)], "curve", 1, &x, NULL) : x;
+        NbQuantSpec spec = any_spec(m, false, 2 * rms);
+        if (m->g->node[y].op == NB_OP_SILU) { /* where it falls there is only the code 0 */
+            spec.kind = NB_QUANT_INT;
+            spec.round = NB_ROUND_HALF_EVEN;
+            spec.grid = (NbGrid){.bits = 1 + below(m, 8)};
+        }
         remember(m, quantize(m, y, &spec, 1), rms);
     }
 }

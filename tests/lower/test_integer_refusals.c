@@ -134,6 +134,13 @@ static void falling_codes(Net *n) {
                    (NbGrid){.bits = 4, .is_signed = true}, 1.0F);
 }
 
+static void silu_of_codes(Net *n) {
+    const NbGrid grid = {.bits = 6, .is_signed = true};
+    const NbNodeId a = quant(n, "a", n->conv, grid, 6.0F);
+    n->end = quant(n, "act", add(n, NB_OP_SILU, "silu", a, -1, NULL),
+                   (NbGrid){.bits = 8, .is_signed = true}, 1.0F);
+}
+
 static const struct {
     const char *name;
     void (*build)(Net *n);
@@ -151,7 +158,7 @@ static const struct {
     {"silu",
      silu,
      NB_ERR_UNSUPPORTED,
-     {"SILU 'silu'", "not a monotone function", "put a quantizer in front of it"}},
+     {"QUANT 'act'", "'silu' between a convolution", "put a quantizer in front of it"}},
     {"slope", slope, NB_ERR_UNSUPPORTED, {"LEAKY_RELU 'leaky'", "-0.5", "at least 0"}},
     {"12 bits", many_bits, NB_ERR_UNSUPPORTED, {"QUANT 'act'", "12 bits", "up to 8 bits"}},
     {"real output",
@@ -171,6 +178,10 @@ static const struct {
      lowest_weight_falls,
      NB_ERR_UNSUPPORTED,
      {"QUANT 'act'", "-128, which cannot be negated", "narrow weight grid"}},
+    {"silu of codes",
+     silu_of_codes,
+     NB_ERR_UNSUPPORTED,
+     {"'silu' falls and rises", "codes of 'a'", "unsigned quantizer"}},
     {"falling codes",
      falling_codes,
      NB_ERR_UNSUPPORTED,

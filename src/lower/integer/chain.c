@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every step is monotone in its argument for any float32 rounding, so the code is a monotone
- * function of the sum and bisection finds exactly where it changes. */
+ * Every step but the curved ones is monotone in its argument for any float32 rounding, so the code
+ * is a monotone function of the sum and bisection finds exactly where it changes. */
 #include "lower/integer/chain.h"
 
+#include "graph/activation.h"
 #include "graph/interpret.h"
 
 #include <assert.h>
@@ -44,10 +45,11 @@ NbStatus nb_chain_prepend(NbChain *chain, const NbGraph *g, NbNodeId id, NbArena
         step.factor = node->attr.scale.factor;
     else if (node->op == NB_OP_LEAKY_RELU)
         step.factor = node->attr.leaky_relu.slope;
+    else if (node->op == NB_OP_SILU || node->op == NB_OP_SIGMOID)
+        chain->curved = node->name;
     else if (node->op != NB_OP_RELU && node->op != NB_OP_HARDTANH)
         return nb_fail(NB_ERR_UNSUPPORTED, err,
-                       "%s '%s' between a convolution and a quantizer is not a monotone function; "
-                       "use a ReLU, LeakyReLU or HardTanh, or put a quantizer in front of it",
+                       "%s '%s' in front of a quantizer is not a function of one number",
                        nb_op_name(node->op), node->name);
     if (node->op == NB_OP_LEAKY_RELU && !(step.factor >= 0.0F))
         return nb_fail(NB_ERR_UNSUPPORTED, err,
@@ -70,6 +72,10 @@ static float apply(const NbChainStep *step, size_t c, float x) {
         return x < 0.0F ? 0.0F : x; /* NaN stays, to be found */
     if (step->op == NB_OP_LEAKY_RELU)
         return x < 0.0F ? x * step->factor : x;
+    if (step->op == NB_OP_SILU)
+        return nb_silu(x);
+    if (step->op == NB_OP_SIGMOID)
+        return nb_sigmoid(x);
     assert(step->op == NB_OP_HARDTANH);
     const float low = x < -1.0F ? -1.0F : x;
     return low > 1.0F ? 1.0F : low;
@@ -156,4 +162,17 @@ NbStatus nb_chain_thresholds(const NbChain *chain, size_t c, NbRange range, int3
         threshold[j] = code <= lowest ? INT32_MIN : code > highest ? INT32_MAX : (int32_t)above[j];
     }
     return NB_OK;
+}
+
+bool nb_chain_check(const NbChain *chain, size_t c, NbRange range, const int32_t *threshold) {
+    for (int64_t sum = range.min; sum <= range.max; sum++) {
+        float code = 0.0F;
+        int64_t count = chain->lo;
+        nb_chain_codes(chain, c, &sum, 1, &code);
+        for (int64_t k = 0; k < chain->hi - chain->lo; k++)
+            count += threshold[k] != INT32_MAX && sum >= threshold[k];
+        if (code != (float)count)
+            return false;
+    }
+    return true;
 }

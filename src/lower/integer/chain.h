@@ -11,7 +11,7 @@
 enum { NB_CHAIN_MAX = 16 };
 
 typedef struct NbChainStep {
-    NbOp op;        /* BATCHNORM, SCALE, RELU, LEAKY_RELU or HARDTANH */
+    NbOp op;        /* BATCHNORM, SCALE, RELU, LEAKY_RELU, HARDTANH, SILU or SIGMOID */
     float factor;   /* SCALE: factor; LEAKY_RELU: slope (>= 0) */
     const float *a; /* BATCHNORM: [channels], y = fl(fl(x * a) + b) */
     const float *b;
@@ -24,6 +24,7 @@ typedef struct NbChain {
     const float *bias;  /* [channels] or NULL */
     int n;
     NbChainStep step[NB_CHAIN_MAX];
+    const char *curved; /* name of a SILU or SIGMOID in it: not known to be monotone; or NULL */
     NbQuantSpec spec;
     float quant_scale;
     int64_t lo; /* codes lie in [lo, hi] */
@@ -32,7 +33,7 @@ typedef struct NbChain {
 
 /* Adds a float node to the front of the chain (nodes are met walking backwards). Parameters are
  * read from `g`; memory comes from `arena`. NB_ERR_UNSUPPORTED for an operator that is not a
- * monotone function of one number. */
+ * function of one number. */
 NB_FALLIBLE nb_chain_prepend(NbChain *chain, const NbGraph *g, NbNodeId id, NbArena *arena,
                              NbError *err);
 
@@ -46,5 +47,9 @@ void nb_chain_codes(const NbChain *chain, size_t c, const int64_t *sums, size_t 
  * code is not a number. */
 NB_FALLIBLE nb_chain_thresholds(const NbChain *chain, size_t c, NbRange range, int32_t *threshold,
                                 bool *falling, NbError *err);
+
+/* Whether these thresholds give the code of every sum of a short range: for what is not known to be
+ * monotone. */
+bool nb_chain_check(const NbChain *chain, size_t c, NbRange range, const int32_t *threshold);
 
 #endif

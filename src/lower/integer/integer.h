@@ -7,7 +7,10 @@
  * expression (scale, batch norm, activation, divide, round, clamp), evaluated by the very routines
  * the trainer calls, is a monotone function of one integer per channel; its steps are found by
  * bisection over all sums that can occur. Channels on which it falls have their weights negated, so
- * that thresholds are always ">=". Nothing is added, dropped or re-scaled. */
+ * that thresholds are always ">=". Nothing is added, dropped or re-scaled.
+ *
+ * SILU and SIGMOID must read codes, and what a quantizer makes of them must not fall as the codes
+ * grow (SiLU in front of an unsigned quantizer). */
 #ifndef NB_LOWER_INTEGER_INTEGER_H
 #define NB_LOWER_INTEGER_INTEGER_H
 
@@ -16,7 +19,8 @@
 /* `g` must have been inferred. What cannot be lowered (a float convolution, an activation without a
  * quantizer behind it, ...) is NB_ERR_UNSUPPORTED and names node, reason and remedy. Nodes of the
  * result keep the name of the node of `g` whose value they compute, so that tensors can be compared
- * by name. */
+ * by name; sums are named after their convolution with ".sum" behind, a DEQUANT of codes after the
+ * codes with ".real" behind. */
 NB_FALLIBLE nb_lower_integer(const NbGraph *g, NbArena *arena, NbGraph *out, NbError *err);
 
 #endif

@@ -34,6 +34,11 @@ static NB_FALLIBLE trace(const NbLowering *l, NbNodeId id, NbChain *chain, NbNod
         at = node->in[0];
     }
     *source = at;
+    if (chain->curved && g->node[at].kind != NB_VALUE_CODED)
+        return nb_fail(NB_ERR_UNSUPPORTED, err,
+                       "'%s' between a convolution and a quantizer is not a monotone function; use "
+                       "a ReLU, LeakyReLU or HardTanh, or put a quantizer in front of it",
+                       chain->curved);
     return NB_OK;
 }
 
@@ -105,15 +110,20 @@ static NB_FALLIBLE after_codes(const NbLowering *l, NbNodeId source, NbChain *ch
         scale[c] = scale[0];
     chain->scale = scale;
     const NbRange range = nb_range_of_grid(grid);
+    const size_t levels = (size_t)(chain->hi - chain->lo);
     for (size_t c = 0; c < chain->channels; c++) {
         bool falling = false;
-        NB_TRY(nb_chain_thresholds(
-            chain, c, range, thresholds + c * (size_t)(chain->hi - chain->lo), &falling, err));
+        NB_TRY(nb_chain_thresholds(chain, c, range, thresholds + c * levels, &falling, err));
         if (falling)
             return nb_fail(NB_ERR_UNSUPPORTED, err,
                            "channel %zu falls as the codes of '%s' grow; only behind a "
                            "convolution can the sign be moved into weights",
                            c, l->g->node[source].name);
+        if (chain->curved && !nb_chain_check(chain, c, range, thresholds + c * levels))
+            return nb_fail(NB_ERR_UNSUPPORTED, err,
+                           "'%s' falls and rises over the codes of '%s'; use an unsigned quantizer "
+                           "behind it",
+                           chain->curved, l->g->node[source].name);
     }
     return NB_OK;
 }
