@@ -18,6 +18,10 @@ int nb_head_side(const NbHead *head, int wanted) {
     return (wanted + stride - 1) / stride * stride;
 }
 
+int nb_head_cells(const NbHead *head, int level, int side) {
+    return side / (int)head->stride[level];
+}
+
 NbHeadLevel nb_head_level_nhwc(const NbHead *head, const float *raw, float *grad, int ny, int nx) {
     const ptrdiff_t no = 5 + head->nc;
     const ptrdiff_t channels = head->anchors * no;

@@ -39,6 +39,9 @@ NbDecode nb_head_decode(const NbHead *head);
  * stride, and of 32. */
 int nb_head_side(const NbHead *head, int wanted);
 
+/* Cells in a row of a level when the input is square with this side. */
+int nb_head_cells(const NbHead *head, int level, int side);
+
 /* A level over NHWC outputs [count, ny, nx, anchors * (5 + nc)]; grad has the same layout or is
  * NULL. */
 NbHeadLevel nb_head_level_nhwc(const NbHead *head, const float *raw, float *grad, int ny, int nx);

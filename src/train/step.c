@@ -14,19 +14,18 @@ void nb_step_release(NbStepper *s) { nb_arena_release(&s->scratch); }
 static NbStatus run_forward(NbStepper *s, const NbBatch *batch, NbStepResult *out, NbError *err) {
     NbTrainState *const state = s->state;
     NbHead *const head = &state->model->head;
-    const NbGraph *const g = &state->model->graph;
     NB_TRY(nb_executor_forward(s->executor, batch->images, batch->count, true, err));
     NbYolov5Loss loss = nb_head_loss(head, s->hyper, state->balance);
     NbHeadLevel level[NB_MAX_LEVELS];
     for (int i = 0; i < head->levels; i++) {
-        const NbShape *const shape = &g->node[g->output[i]].shape; /* NCHW */
-        const size_t n =
-            (size_t)batch->count * (size_t)(shape->dim[1] * shape->dim[2] * shape->dim[3]);
+        const int cells = nb_head_cells(head, i, batch->imgsz);
+        const size_t n = (size_t)batch->count * (size_t)cells * (size_t)cells *
+                         (size_t)(head->anchors * (5 + head->nc));
         s->d_output[i] = NB_NEW(&s->scratch, float, n);
         if (!s->d_output[i])
             return nb_fail_memory(err, "output gradients");
         level[i] = nb_head_level_nhwc(head, nb_executor_output(s->executor, i), s->d_output[i],
-                                      (int)shape->dim[2], (int)shape->dim[3]);
+                                      cells, cells);
     }
     NB_TRY(nb_yolov5_loss(&loss, level, batch->count, batch->target, batch->n_targets, &s->scratch,
                           out->items, &out->total, err));

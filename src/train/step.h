@@ -14,7 +14,7 @@ typedef struct NbStepper {
     NbTrainState *state;
     const NbHyper *hyper;
     NbSchedule schedule;
-    NbExecutor *executor; /* for the size of the batch; owned by the caller */
+    NbExecutor *executor; /* for the side of the batch; owned by the caller */
     float *d_output[NB_MAX_LEVELS];
     NbArena scratch;
     float *kept; /* running statistics before the step */
@@ -29,7 +29,8 @@ typedef struct NbStepResult {
     const char *broken; /* name of the first parameter whose gradient is not finite, or "loss" */
 } NbStepResult;
 
-/* images [count, imgsz, imgsz, 3] as the executor wants them. Advances state->iteration. */
+/* images [count, imgsz, imgsz, 3], imgsz being the side of the executor. Advances state->iteration.
+ */
 NB_FALLIBLE nb_step_run(NbStepper *s, const NbBatch *batch, NbStepResult *out, NbError *err);
 void nb_step_release(NbStepper *s);
 

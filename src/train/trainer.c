@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "train/loss.h"
+#include "train/sizes.h"
 #include "train/step.h"
 
 #include <math.h>
@@ -21,7 +22,7 @@ typedef struct Trainer {
     NbTrainState state;
     NbStepper stepper;
     NbLoader *loader;
-    NbExecutor *executor;     /* training */
+    NbTrainSizes sizes;       /* executors for training */
     NbExecutor *val_executor; /* inference; made when first needed */
     NbArena arena;            /* paths */
     char *csv, *last, *best;
@@ -106,14 +107,13 @@ static NbStatus calibrate_from_loader(Trainer *t, NbError *err) {
                               t->hyper.calibrate, err);
 }
 
-static NbStatus make_executor(Trainer *t, bool training, NbExecutor **out, NbError *err) {
-    const NbExecutorOptions options = {.batch = t->hyper.batch,
-                                       .height = t->hyper.imgsz,
-                                       .width = t->hyper.imgsz,
-                                       .training = training,
-                                       .quantizers = t->options->quantizers,
-                                       .pool = t->options->pool};
-    return nb_executor_new(&t->options->model->graph, &options, out, err);
+static NbExecutorOptions executor_options(const Trainer *t, bool training) {
+    return (NbExecutorOptions){.batch = t->hyper.batch,
+                               .height = t->hyper.imgsz,
+                               .width = t->hyper.imgsz,
+                               .training = training,
+                               .quantizers = t->options->quantizers,
+                               .pool = t->options->pool};
 }
 
 /* Loss of the first batch with running statistics, quantizers on or off. */
@@ -178,17 +178,16 @@ static NbStatus set_up(Trainer *t, NbError *err) {
         NB_TRY(nb_train_state_load(&t->state, &t->hyper, o->resume, o->resume_path, err));
     if (!o->resume && o->quantizers && o->pretrained)
         NB_TRY(check_first_loss(t, err));
-    NB_TRY(make_executor(t, true, &t->executor, err));
-    t->stepper = (NbStepper){.state = &t->state,
-                             .hyper = &t->hyper,
-                             .schedule = make_schedule(&t->hyper, t->batches),
-                             .executor = t->executor};
+    const NbExecutorOptions options = executor_options(t, true);
+    NB_TRY(nb_train_sizes_init(&t->sizes, o->model, &t->hyper, &options, err));
+    t->stepper = (NbStepper){
+        .state = &t->state, .hyper = &t->hyper, .schedule = make_schedule(&t->hyper, t->batches)};
     return nb_results_begin(t->csv, t->state.epochs_done, &t->earlier, err);
 }
 
 static void tear_down(Trainer *t) {
     nb_step_release(&t->stepper);
-    nb_executor_free(t->executor);
+    nb_train_sizes_release(&t->sizes);
     nb_executor_free(t->val_executor);
     nb_loader_free(t->loader);
     nb_train_state_release(&t->state);
@@ -207,11 +206,13 @@ static double mosaic_of(const Trainer *t, int epoch) {
                                                                                          : -1.0;
 }
 
-/* Goes to where the state says the run is. */
+/* Goes to where the state says the run is, with the side of the batch there. */
 static NbStatus seek(Trainer *t, NbError *err) {
     const int epoch = (int)(t->state.iteration / t->batches);
     const int batch = (int)(t->state.iteration % t->batches);
-    return nb_loader_seek(t->loader, epoch, batch, 0, mosaic_of(t, epoch), err);
+    const int side = nb_train_side(&t->sizes, epoch, batch);
+    NB_TRY(nb_train_executor(&t->sizes, side, &t->stepper.executor, err));
+    return nb_loader_seek(t->loader, epoch, batch, side, mosaic_of(t, epoch), err);
 }
 
 /* A batch was passed over. Now and then that is an accident; again and again it is divergence. */
@@ -250,6 +251,8 @@ static NbStatus run_one_batch(Trainer *t, int epoch, NbStepResult *result, NbErr
     const double start = nb_clock_seconds();
     const int number = (int)(t->state.iteration % t->batches);
     NbBatch batch;
+    if (t->hyper.multi_scale)
+        NB_TRY(seek(t, err));
     NB_TRY(nb_loader_next(t->loader, &batch, err));
     if (t->options->hooks.on_batch)
         t->options->hooks.on_batch(t->options->hooks.user, epoch, number, &batch);
@@ -290,17 +293,18 @@ static NbStatus run_raw(void *user, const uint8_t *images, int count, NbHeadLeve
     const NbModel *const m = t->options->model;
     NB_TRY(nb_executor_forward(t->val_executor, images, count, false, err));
     for (int i = 0; i < m->head.levels; i++) {
-        const NbShape *const shape = &m->graph.node[m->graph.output[i]].shape;
-        level[i] = nb_head_level_nhwc(&m->head, nb_executor_output(t->val_executor, i), NULL,
-                                      (int)shape->dim[2], (int)shape->dim[3]);
+        const int cells = nb_head_cells(&m->head, i, t->hyper.imgsz);
+        level[i] = nb_head_level_nhwc(&m->head, nb_executor_output(t->val_executor, i), NULL, cells,
+                                      cells);
     }
     return NB_OK;
 }
 
 static NbStatus score_average(Trainer *t, NbEpochRow *row, NbError *err) {
     const NbModel *const m = t->options->model;
+    const NbExecutorOptions inference = executor_options(t, false);
     if (!t->val_executor)
-        NB_TRY(make_executor(t, false, &t->val_executor, err));
+        NB_TRY(nb_executor_new(&t->options->model->graph, &inference, &t->val_executor, err));
     const NbYolov5Loss loss = nb_head_loss(&m->head, &t->hyper, t->state.balance);
     const NbValOptions options = {.samples = t->options->val,
                                   .imgsz = t->hyper.imgsz,
