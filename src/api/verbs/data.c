@@ -34,8 +34,8 @@ static void put_check(NbJob *job, const NbDataCheck *check) {
 
 static NbStatus look(NbJob *job, bool decode, NbDataset *dataset, NbDataCheck *out, NbError *err) {
     NbPool *pool = NULL;
-    const NbDataCheckOptions options = {
-        .decode = decode, .single_cls = nb_job_bool(job, NB_OPT_single_cls, false)};
+    const NbDataCheckOptions options = {.decode = decode,
+                                        .single_cls = nb_job_bool(job, NB_OPT_single_cls, false)};
     NB_TRY(nb_job_pool(job, &pool, err));
     NB_TRY(nb_job_dataset(job, dataset, err));
     NB_TRY(nb_data_check(dataset, &options, pool, &job->arena, out, err));
@@ -79,10 +79,10 @@ static NbStatus check(NbJob *job, NbError *err) {
 static json_t *class_json(const NbDataset *d, const NbDataStats *s) {
     json_t *const list = json_array();
     for (int c = 0; c < d->nc; c++)
-        json_array_append_new(
-            list, json_pack("{s:i, s:s, s:i, s:i, s:o}", "class", c, "name", d->names[c], "labels",
-                            s->per_class[c].labels, "images", s->per_class[c].images, "mean_size",
-                            nb_json_real(s->per_class[c].mean_size)));
+        json_array_append_new(list, json_pack("{s:i, s:s, s:i, s:i, s:o}", "class", c, "name",
+                                              d->names[c], "labels", s->per_class[c].labels,
+                                              "images", s->per_class[c].images, "mean_size",
+                                              nb_json_real(s->per_class[c].mean_size)));
     return list;
 }
 
@@ -235,8 +235,8 @@ static NbStatus run(NbJob *job, NbError *err) {
             return actions[i].run(job, err);
     if (strcmp(asked, "convert") == 0)
         return nb_fail(NB_ERR_UNSUPPORTED, err, "'data convert' is not in this build");
-    return nb_fail(NB_ERR_ARGUMENT, err, "action: expected check, stats, synth or split, found '%s'",
-                   asked);
+    return nb_fail(NB_ERR_ARGUMENT, err,
+                   "action: expected check, stats, synth or split, found '%s'", asked);
 }
 
 const NbVerb nb_verb_data = {
