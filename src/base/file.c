@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -226,6 +227,7 @@ void nb_writer_cancel(NbWriter *w) {
 NbStatus nb_file_write(const char *path, const void *data, size_t size, NbError *err) {
     NbWriter *w = NULL;
     NB_TRY(nb_writer_open(path, &w, err));
+    assert(w);
     const NbStatus status = nb_writer_put(w, data, size, err);
     if (status != NB_OK) {
         nb_writer_cancel(w);

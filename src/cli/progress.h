@@ -17,8 +17,8 @@ typedef struct NbProgressView {
 
 /* style: "auto", "bar", "line", "off". */
 void nb_progress_init(NbProgressView *view, const char *style, bool quiet);
-void nb_progress_message(void *view, const char *text);
-void nb_progress_show(void *view, const NbJobProgress *progress);
+void nb_progress_message(void *user, const char *text);
+void nb_progress_show(void *user, const NbJobProgress *p);
 void nb_progress_close(NbProgressView *view);
 
 #endif

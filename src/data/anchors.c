@@ -132,7 +132,7 @@ static NbStatus improve(const NbSamples *samples, const NbAnchorOptions *o, NbAr
 
 static NbStatus check(const NbSamples *samples, const NbAnchorOptions *o, NbArena *arena,
                       float (*anchor)[2], NbAnchorCheck *out, NbError *err) {
-    NbSizes sizes;
+    NbSizes sizes = {0};
     NB_TRY(jittered(samples, o, arena, &sizes, err));
     if (sizes.n == 0)
         return nb_fail(NB_ERR_ARGUMENT, err, "the data set has no boxes to fit anchors to");

@@ -64,9 +64,9 @@ static NbStatus read_root(Reader *r) {
     const NbYaml *const y = nb_yaml_get(r->top, "path");
     if (!y || nb_yaml_is_null(y))
         return NB_OK;
-    char *path;
+    char *path = NULL;
     NB_TRY(scalar(r, y, "path", &path));
-    if (strcmp(path, ".") == 0 || !*path)
+    if (!path || strcmp(path, ".") == 0 || !*path)
         return NB_OK;
     r->out->root = nb_path_join(r->arena, folder, path);
     if (!r->out->root)

@@ -161,7 +161,7 @@ static NbStatus fill_canvas(Making *m, const int sample[TILES], const int centre
     else
         nb_pixels_fill(nb_pixels_part(canvas, part[0], part[1], part[2], part[3]), NB_PIXEL_PAD);
     for (int k = 0; k < TILES; k++) {
-        NbPixels picture;
+        NbPixels picture = {0};
         NB_TRY(load(m, sample[k], &picture));
         const NbTile tile =
             nb_mosaic_tile(k, side, centre[0], centre[1], picture.width, picture.height);
@@ -201,7 +201,7 @@ static NbStatus make_mosaic(Making *m, int first, uint8_t *pixels) {
 static NbStatus make_letterbox(Making *m, int sample, uint8_t *pixels) {
     const int side = m->source->imgsz;
     const NbSample *const s = &m->source->samples->sample[sample];
-    NbPixels picture;
+    NbPixels picture = {0};
     NB_TRY(load(m, sample, &picture));
     const NbLetterboxOptions options = {
         .height = side, .width = side, .no_upscale = !m->source->augment};

@@ -141,7 +141,7 @@ static NB_FALLIBLE decode_with(tjhandle handle, NbBytes bytes, const NbImageInfo
 
 NbStatus nb_jpeg_decode(NbBytes bytes, const NbImageInfo *info, NbArena *arena, uint8_t *rgb,
                         NbError *err) {
-    const tjhandle handle = tjInitDecompress();
+    tjhandle handle = tjInitDecompress();
     if (!handle)
         return nb_fail_memory(err, "decoder");
     const NbStatus status = decode_with(handle, bytes, info, arena, rgb, err);
@@ -152,7 +152,7 @@ NbStatus nb_jpeg_decode(NbBytes bytes, const NbImageInfo *info, NbArena *arena, 
 /* ---- writing ---- */
 
 NbStatus nb_jpeg_write(const char *path, const NbImage *image, int quality, NbError *err) {
-    const tjhandle handle = tjInitCompress();
+    tjhandle handle = tjInitCompress();
     if (!handle)
         return nb_fail_memory(err, "encoder");
     unsigned char *bytes = NULL;

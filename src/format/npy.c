@@ -81,7 +81,7 @@ static NB_FALLIBLE read_dtype(Cursor *c, NbDtype *out, NbError *err) {
     skip_blanks(c);
     if (c->at < c->end && *c->at == '[')
         return nb_fail(NB_ERR_UNSUPPORTED, err, "records are not supported, expected one type");
-    char text[32];
+    char text[32] = {0};
     NB_TRY(read_string(c, text, sizeof text, err));
     for (int i = 0; i < NB_DTYPE_COUNT; i++) {
         const char *const name = types[i].npy;
@@ -211,7 +211,7 @@ static NB_FALLIBLE split(NbBytes bytes, Cursor *dictionary, NbBytes *data, NbErr
 /* Copies Fortran order (first index fastest) into C order (last index fastest). */
 static void to_c_order(const unsigned char *from, const NbShape *shape, size_t size,
                        unsigned char *to) {
-    size_t stride[NB_MAX_RANK];
+    size_t stride[NB_MAX_RANK] = {0};
     int64_t index[NB_MAX_RANK] = {0};
     size_t step = size;
     for (int i = 0; i < shape->rank; i++) {
@@ -270,6 +270,7 @@ NbStatus nb_npy_read_file(const char *path, NbArena *arena, NbTensor *out, NbErr
 
 /* Magic, version, length and dictionary as NumPy writes them; returns the bytes used. */
 static size_t make_header(const NbTensor *tensor, char *out, size_t size) {
+    static const char magic[8] = {'\x93', 'N', 'U', 'M', 'P', 'Y', 1, 0};
     const NbShape *const shape = &tensor->shape;
     const size_t start = 10;
     size_t n = start;
@@ -288,7 +289,7 @@ static size_t make_header(const NbTensor *tensor, char *out, size_t size) {
     while ((n + 1) % ALIGN != 0)
         out[n++] = ' ';
     out[n++] = '\n';
-    memcpy(out, "\x93NUMPY\x01\x00", 8);
+    memcpy(out, magic, sizeof magic);
     out[8] = (char)((n - start) & 0xff);
     out[9] = (char)((n - start) >> 8);
     return n;

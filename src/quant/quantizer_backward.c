@@ -230,7 +230,7 @@ void nb_quant_backward(const NbQuantSpec *spec, const float *x, size_t channels,
             statistic_backward(spec, row, n, d_threshold, dx_row);
         if (spec->scale_from == NB_SCALE_MEAN && dx_row)
             mean_backward(spec, row, n, d_threshold, dx_row);
-        if (spec->scale_from == NB_SCALE_PARAMETER && d_value)
+        if (spec->scale_from == NB_SCALE_PARAMETER && d_value && v)
             d_value[c] += (float)(d_threshold * nb_quant_threshold_slope(spec, *v) *
                                   learning_factor(spec, n));
     }

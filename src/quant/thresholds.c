@@ -23,7 +23,8 @@ float nb_thresholds_bias(const NbQuantSpec *spec) {
 static float lowest(const NbQuantSpec *spec, float s, float half, size_t count) {
     if (!spec->grid.is_signed)
         return half;
-    const float below = s * ((float)(count / 2) - 1.0F);
+    const size_t middle = count / 2;
+    const float below = s * ((float)middle - 1.0F);
     const float narrow = -half - below;
     return spec->grid.narrow ? narrow : narrow - s;
 }

@@ -7,6 +7,7 @@
 #include "train/sizes.h"
 #include "train/step.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -208,6 +209,7 @@ static double mosaic_of(const Trainer *t, int epoch) {
 
 /* Goes to where the state says the run is, with the side of the batch there. */
 static NbStatus seek(Trainer *t, NbError *err) {
+    assert(t->batches > 0);
     const int epoch = (int)(t->state.iteration / t->batches);
     const int batch = (int)(t->state.iteration % t->batches);
     const int side = nb_train_side(&t->sizes, epoch, batch);

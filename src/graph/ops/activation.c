@@ -113,7 +113,7 @@ static float scale_slope(const NbAttr *attr, float x) {
 
 #define FUNCTION(constant, symbol, infer_function)                                                 \
     static NB_FALLIBLE forward_##symbol(NbRun *run, NbNodeId id, NbError *err) {                   \
-        return map(run, id, symbol, err);                                                          \
+        return map(run, id, (symbol), err);                                                        \
     }                                                                                              \
     static NB_FALLIBLE backward_##symbol(NbRun *run, NbNodeId id, const float *dy,                 \
                                          float *const dx[], NbError *err) {                        \

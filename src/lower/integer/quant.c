@@ -129,7 +129,7 @@ static NB_FALLIBLE after_codes(const NbLowering *l, NbNodeId source, NbChain *ch
 }
 
 NbStatus nb_lowering_quant(const NbLowering *l, NbNodeId id, NbError *err) {
-    NbChain chain;
+    NbChain chain = {0};
     NbNodeId source = -1;
     NB_TRY(start_chain(l, id, &chain, err));
     NB_TRY(trace(l, id, &chain, &source, err));

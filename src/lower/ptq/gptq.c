@@ -5,6 +5,7 @@
 
 #include "lower/ptq/gram.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { GROUP = 16 }; /* rows that share one walk over u: their weights stay in the cache */
@@ -81,6 +82,7 @@ static void solve_group(const NbGptq *g, const NbQuantSpec *spec, const float *s
 NbStatus nb_ptq_gptq_rows(const NbGptq *g, const NbQuantSpec *spec, const float *scale, size_t rows,
                           float *w, NbArena *arena, NbError *err) {
     const size_t n = g->columns;
+    assert(n > 0);
     const NbArenaMark mark = nb_arena_mark(arena);
     double *const v = NB_NEW(arena, double, GROUP *n);
     if (!v)
