@@ -56,7 +56,7 @@ typedef struct NbHtmlReport {
     const char *footer; /* versions, date; NULL: none */
 } NbHtmlReport;
 
-/* NB_ERR_IO: a picture cannot be read; NB_ERR_ARGUMENT: its kind is not one of the above. */
+/* NB_ERR_FORMAT: a picture is not there; NB_ERR_ARGUMENT: its kind is not one of the above. */
 NB_FALLIBLE nb_html_write(const char *path, const NbHtmlReport *report, NbError *err);
 
 #endif

@@ -80,7 +80,7 @@ static void files_name_path_and_reason(void **state) {
     (void)state;
     NbError err = {0};
     json_t *value = NULL;
-    assert_int_equal(nb_json_read_file("/no/such.json", &value, &err), NB_ERR_IO);
+    assert_int_equal(nb_json_read_file("/no/such.json", &value, &err), NB_ERR_FORMAT);
     assert_null(value);
     json_t *const text = json_string("x");
     assert_int_equal(nb_json_write("/tmp/x.json", text, &err), NB_ERR_ARGUMENT);

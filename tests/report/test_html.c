@@ -104,7 +104,7 @@ static void a_picture_that_is_not_there_is_named(void **state) {
     const NbHtmlPicture pictures[] = {{.path = "/nowhere/x.png"}, {.path = "x.exe"}};
     NbHtmlSection section = {.title = "s", .pictures = pictures, .n_pictures = 1};
     const NbHtmlReport report = {.title = "r", .sections = &section, .n_sections = 1};
-    assert_int_equal(nb_html_write(scratch("none.html"), &report, &err), NB_ERR_IO);
+    assert_int_equal(nb_html_write(scratch("none.html"), &report, &err), NB_ERR_FORMAT);
     assert_has(err.message, "/nowhere/x.png");
     section.pictures = pictures + 1;
     assert_int_equal(nb_html_write(scratch("none.html"), &report, &err), NB_ERR_ARGUMENT);
