@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How fast the executor trains LPYOLO (ten convolutions, 416x416): milliseconds a picture forward
- * and backward, pictures a second for 1 and 2 threads, quantizers on and off, bytes; then the time
- * of each step.
+ * How fast the executor trains and infers a model: milliseconds a picture, pictures a second for 1
+ * and 2 threads, quantizers on and off, bytes; then the time of each step.
  *
- * usage: nn_bench [batch] [bits] [repeats]; OMP_WAIT_POLICY and NIBBLE_ISA as always. */
+ * usage: nn_bench [model [bits [size [batch [repeats]]]]], by default lpyolo.yaml w4a4 416 16 5.
+ * NIBBLE_ISA caps the loops of our own, DNNL_MAX_CPU_ISA oneDNN's. */
 #include "base/clock.h"
 #include "base/random.h"
+#include "model/checkpoint.h"
 #include "nn/executor.h"
 
 #include <stdio.h>
@@ -14,17 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-typedef struct Layer {
-    int oc;
-    int kernel;
-    bool pool;
-} Layer;
-
-static const Layer lpyolo[] = {{8, 3, true},    {8, 3, true},    {16, 3, true},   {32, 3, true},
-                               {56, 3, true},   {104, 3, false}, {208, 3, false}, {56, 1, false},
-                               {104, 3, false}, {18, 3, false}};
-
-enum { LAYERS = sizeof lpyolo / sizeof *lpyolo, SIZE = 416 };
+enum { MAX_OUTPUTS = 16 };
 
 static void must(NbStatus status, const NbError *err) {
     if (status == NB_OK)
@@ -33,160 +24,132 @@ static void must(NbStatus status, const NbError *err) {
     exit(1);
 }
 
-typedef struct Build {
-    NbArena arena;
-    NbGraph g;
-    NbRandom random;
-    int bits;
-} Build;
+typedef struct Setting {
+    NbModel model;
+    int size;
+    int batch;
+    int repeats;
+} Setting;
 
-static NbNodeId node(Build *b, NbOp op, int layer, int n_in, const NbNodeId *in, NbAttr attr) {
-    char name[64];
-    NbNodeId id = -1;
+static void read_model(Setting *s, const char *path, const char *bits_text) {
     NbError err = {{0}};
-    snprintf(name, sizeof name, "%d.%s.%d", layer, nb_op_name(op), b->g.n_nodes);
-    must(nb_graph_add(&b->g, op, name, n_in, in, &attr, &id, &err), &err);
-    return id;
+    NbArena arena = {0};
+    NbBits bits;
+    must(nb_bits_parse(bits_text, &arena, &bits, &err), &err);
+    must(nb_model_read(path, &(NbModelOptions){.bits = &bits}, 1, &s->model, &err), &err);
+    nb_arena_release(&arena);
 }
 
-static NbNodeId param(Build *b, NbParamRole role, int layer, NbShape shape, double lo, double hi) {
-    char name[64];
-    NbNodeId id = -1;
+/* What one forward, and one backward if there is any, take: the best of all repeats. */
+typedef struct Times {
+    double wall[2];
+    double cpu[2]; /* of all threads: what other programs take from the clock is not in it */
+} Times;
+
+static double cpu_seconds(void) { return (double)clock() / CLOCKS_PER_SEC; }
+
+static void least(double *to, double value) { *to = value < *to ? value : *to; }
+
+static Times time_steps(const Setting *s, NbExecutor *x, const uint8_t *images,
+                        const float *const *d, bool train) {
     NbError err = {{0}};
-    snprintf(name, sizeof name, "%d.param.%d", layer, b->g.n_nodes);
-    must(nb_graph_add_param(&b->g, name, role, NB_F32, &shape, &id, &err), &err);
-    for (size_t i = 0; i < nb_shape_count(&shape); i++)
-        nb_f32(&b->g.node[id].param)[i] = (float)nb_random_range(&b->random, lo, hi);
-    return id;
-}
-
-static NbNodeId weights(Build *b, int layer, int ic, int oc, int kernel) {
-    const double bound = 2.0 / (double)(ic * kernel);
-    const NbNodeId w = param(b, NB_PARAM_WEIGHT, layer,
-                             nb_shape(4, (const int64_t[]){oc, ic, kernel, kernel}), -bound, bound);
-    return node(b, NB_OP_QUANT, layer, 1, &w,
-                (NbAttr){.quant = {.grid = {.bits = b->bits, .is_signed = true, .narrow = true},
-                                   .scale_from = NB_SCALE_STATS,
-                                   .per_channel = true,
-                                   .ste_clamp = true,
-                                   .scale_min = 1e-10F}});
-}
-
-static NbNodeId norm_act_quant(Build *b, int layer, NbNodeId x, int c) {
-    const NbShape shape = nb_shape(1, (const int64_t[]){c});
-    const NbShape one = nb_shape(1, (const int64_t[]){1});
-    const NbNodeId in[] = {x, param(b, NB_PARAM_GAMMA, layer, shape, 0.5, 1.5),
-                           param(b, NB_PARAM_BETA, layer, shape, -0.2, 0.2),
-                           param(b, NB_PARAM_MEAN, layer, shape, 0.0, 0.0),
-                           param(b, NB_PARAM_VAR, layer, shape, 1.0, 1.0)};
-    const NbNodeId norm = node(b, NB_OP_BATCHNORM, layer, 5, in,
-                               (NbAttr){.batchnorm = {.eps = 1e-3F, .momentum = 0.03F}});
-    const NbNodeId relu = node(b, NB_OP_RELU, layer, 1, &norm, (NbAttr){0});
-    const NbNodeId act[] = {relu, param(b, NB_PARAM_QUANT, layer, one, 1.5, 1.5)};
-    return node(b, NB_OP_QUANT, layer, 2, act,
-                (NbAttr){.quant = {.grid = {.bits = b->bits},
-                                   .scale_from = NB_SCALE_PARAMETER,
-                                   .restrict_to = NB_RESTRICT_LOG_FP,
-                                   .lsq_gradient = true,
-                                   .scale_min = 1e-10F}});
-}
-
-static void build(Build *b, int bits) {
-    NbError err = {{0}};
-    memset(b, 0, sizeof *b);
-    b->random = nb_random(1, NB_RANDOM_TEST, 0, 0);
-    b->bits = bits;
-    nb_graph_init(&b->g, &b->arena);
-    NbNodeId x = node(b, NB_OP_INPUT, 0, 0, NULL,
-                      (NbAttr){.input = {.scale = 1.0F / 255.0F, .channels = 3}});
-    for (int i = 0, ic = 3; i < LAYERS; ic = lpyolo[i++].oc) {
-        const int k = lpyolo[i].kernel;
-        const int p = k / 2;
-        const NbNodeId in[] = {x, weights(b, i, ic, lpyolo[i].oc, k)};
-        x = node(b, NB_OP_CONV, i, 2, in,
-                 (NbAttr){.conv = {.kernel = {k, k},
-                                   .stride = {1, 1},
-                                   .pad = {p, p, p, p},
-                                   .dilation = {1, 1},
-                                   .groups = 1}});
-        if (i < LAYERS - 1)
-            x = norm_act_quant(b, i, x, lpyolo[i].oc);
-        if (lpyolo[i].pool)
-            x = node(b, NB_OP_MAXPOOL, i, 1, &x, (NbAttr){.pool = {{2, 2}, {2, 2}, {0}}});
+    Times best = {{1e9, 1e9}, {1e9, 1e9}};
+    for (int i = 0; i < s->repeats; i++) {
+        const double c0 = cpu_seconds();
+        const double t0 = nb_clock_seconds();
+        must(nb_executor_forward(x, images, s->batch, train, &err), &err);
+        const double t1 = nb_clock_seconds();
+        const double c1 = cpu_seconds();
+        if (train)
+            must(nb_executor_backward(x, d, &err), &err);
+        least(&best.wall[0], t1 - t0);
+        least(&best.cpu[0], c1 - c0);
+        least(&best.wall[1], nb_clock_seconds() - t1);
+        least(&best.cpu[1], cpu_seconds() - c1);
     }
-    must(nb_graph_set_outputs(&b->g, 1, &x, &err), &err);
+    return best;
 }
 
-static void fill(uint8_t *images, float *gradient, size_t pictures, size_t outputs) {
+static uint8_t *random_images(const Setting *s, NbArena *arena) {
     NbRandom r = nb_random(2, NB_RANDOM_TEST, 0, 0);
-    for (size_t i = 0; i < pictures * SIZE * SIZE * 3; i++)
+    const size_t n = (size_t)s->batch * (size_t)s->size * (size_t)s->size * 3;
+    uint8_t *const images = NB_NEW(arena, uint8_t, n);
+    for (size_t i = 0; i < n; i++)
         images[i] = (uint8_t)(nb_random_u32(&r) >> 24);
-    for (size_t i = 0; i < outputs; i++)
-        gradient[i] = (float)nb_random_range(&r, -1e-3, 1e-3);
+    return images;
 }
 
-static void measure(Build *b, int batch, int threads, bool quantizers, int repeats, bool layers) {
+static void random_gradients(const NbGraph *g, NbArena *arena, const float **d) {
+    NbRandom r = nb_random(3, NB_RANDOM_TEST, 0, 0);
+    for (int i = 0; i < g->n_outputs; i++) {
+        const size_t n = nb_shape_count(&g->node[g->output[i]].shape);
+        float *const gradient = NB_NEW(arena, float, n);
+        for (size_t k = 0; k < n; k++)
+            gradient[k] = (float)nb_random_range(&r, -1e-3, 1e-3);
+        d[i] = gradient;
+    }
+}
+
+static void print_times(const Setting *s, const NbExecutorOptions *o, const NbExecutor *x,
+                        int threads, const Times *t) {
+    const double n = s->batch;
+    printf("%-9s %-5s threads %d: forward %7.3f ms", o->training ? "training" : "inference",
+           o->quantizers ? "quant" : "float", threads, t->wall[0] * 1e3 / n);
+    if (o->training)
+        printf(", backward %7.3f ms", t->wall[1] * 1e3 / n);
+    printf(" a picture (CPU time %.3f", t->cpu[0] * 1e3 / n);
+    if (o->training)
+        printf(", %.3f", t->cpu[1] * 1e3 / n);
+    printf("), %.1f pictures/s, %.0f MiB\n", n / (t->wall[0] + (o->training ? t->wall[1] : 0.0)),
+           (double)nb_executor_bytes(x) / 1048576.0);
+}
+
+static void print_steps(const Setting *s, const NbExecutor *x) {
+    NbExecutorProfile row;
+    for (int i = 0; nb_executor_profile(x, i, &row); i++)
+        printf("    %-8s %-10s %-36s %8.3f ms a picture\n", row.backward ? "backward" : "forward",
+               row.what, row.node, row.seconds * 1e3 / s->batch / s->repeats);
+}
+
+static void measure(Setting *s, bool training, bool quantizers, int threads, bool profile) {
     NbError err = {{0}};
     NbPool *pool = NULL;
     NbExecutor *x = NULL;
     NbArena arena = {0};
+    const float *d[MAX_OUTPUTS];
     must(nb_pool_new(threads, &pool, &err), &err);
-    const NbExecutorOptions o = {.batch = batch,
-                                 .height = SIZE,
-                                 .width = SIZE,
-                                 .training = true,
+    const NbExecutorOptions o = {.batch = s->batch,
+                                 .height = s->size,
+                                 .width = s->size,
+                                 .training = training,
                                  .quantizers = quantizers,
-                                 .profile = layers,
+                                 .profile = profile,
                                  .pool = pool};
-    must(nb_executor_new(&b->g, &o, &x, &err), &err);
-    const size_t outputs = nb_shape_count(&b->g.node[b->g.output[0]].shape);
-    uint8_t *const images = NB_NEW(&arena, uint8_t, (size_t)batch * SIZE * SIZE * 3);
-    float *const gradient = NB_NEW(&arena, float, outputs);
-    const float *const d[] = {gradient};
-    fill(images, gradient, (size_t)batch, outputs);
-    double best_f = 1e9;
-    double best_b = 1e9;
-    double cpu_f = 1e9; /* of all threads: what other programs take from the clock is not in it */
-    double cpu_b = 1e9;
-    for (int i = 0; i < repeats; i++) {
-        const double c0 = (double)clock() / CLOCKS_PER_SEC;
-        const double t0 = nb_clock_seconds();
-        must(nb_executor_forward(x, images, batch, true, &err), &err);
-        const double t1 = nb_clock_seconds();
-        const double c1 = (double)clock() / CLOCKS_PER_SEC;
-        must(nb_executor_backward(x, d, &err), &err);
-        const double t2 = nb_clock_seconds();
-        const double c2 = (double)clock() / CLOCKS_PER_SEC;
-        cpu_f = c1 - c0 < cpu_f ? c1 - c0 : cpu_f;
-        cpu_b = c2 - c1 < cpu_b ? c2 - c1 : cpu_b;
-        best_f = t1 - t0 < best_f ? t1 - t0 : best_f;
-        best_b = t2 - t1 < best_b ? t2 - t1 : best_b;
-    }
-    printf(
-        "%-6s threads %d: forward %6.3f ms, backward %6.3f ms a picture (CPU time %6.3f, %6.3f), "
-        "%6.1f pictures/s, %.0f MiB\n",
-        quantizers ? "quant" : "float", threads, best_f * 1e3 / batch, best_b * 1e3 / batch,
-        cpu_f * 1e3 / batch, cpu_b * 1e3 / batch, batch / (best_f + best_b),
-        (double)nb_executor_bytes(x) / 1048576.0);
-    NbExecutorProfile row;
-    for (int i = 0; nb_executor_profile(x, i, &row); i++)
-        printf("    %-8s %-10s %-20s %7.3f ms a picture\n", row.backward ? "backward" : "forward",
-               row.what, row.node, row.seconds * 1e3 / batch / repeats);
+    must(nb_executor_new(&s->model.graph, &o, &x, &err), &err);
+    const uint8_t *const images = random_images(s, &arena);
+    random_gradients(&s->model.graph, &arena, d);
+    const Times best = time_steps(s, x, images, d, training);
+    print_times(s, &o, x, threads, &best);
+    print_steps(s, x);
     nb_executor_free(x);
     nb_pool_free(pool);
     nb_arena_release(&arena);
 }
 
+static int number(int argc, char **argv, int i, int otherwise) {
+    return argc > i ? (int)strtol(argv[i], NULL, 10) : otherwise;
+}
+
 int main(int argc, char **argv) {
-    const int batch = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 16;
-    const int bits = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 4;
-    const int repeats = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 5;
-    Build b;
-    build(&b, bits);
-    for (int threads = 1; threads <= 2; threads++)
-        for (int q = 0; q < 2; q++)
-            measure(&b, batch, threads, q == 1, repeats, false);
-    measure(&b, batch, 1, true, repeats, true);
-    nb_arena_release(&b.arena);
+    Setting s = {.size = number(argc, argv, 3, 416),
+                 .batch = number(argc, argv, 4, 16),
+                 .repeats = number(argc, argv, 5, 5)};
+    read_model(&s, argc > 1 ? argv[1] : "lpyolo.yaml", argc > 2 ? argv[2] : "w4a4");
+    for (int training = 0; training < 2; training++)
+        for (int quantizers = 0; quantizers < 2; quantizers++)
+            for (int threads = 1; threads <= 2; threads++)
+                measure(&s, training == 1, quantizers == 1, threads, false);
+    measure(&s, true, true, 1, true);
+    nb_model_release(&s.model);
     return 0;
 }
