@@ -16,7 +16,7 @@ static size_t tile_size(const NbNnChain *chain) {
 size_t nb_nn_tile_floats(const NbNnChain *chain) { return tile_size(chain); }
 
 size_t nb_nn_chain_scratch(const NbNnChain *chain) {
-    return (size_t)(chain->n_stages + 3) * tile_size(chain) * sizeof(float);
+    return (size_t)(2 * chain->n_stages + 3) * tile_size(chain) * sizeof(float);
 }
 
 static bool quant_is_fast(const NbQuantSpec *spec) {
@@ -235,9 +235,9 @@ void nb_nn_stage_forward(const NbNnTask *task, const NbNnChain *chain, int index
     else if (stage->op == NB_OP_QUANT)
         quant_forward(x, stage, index == chain->n_stages - 1, in, n, out);
     else if (stage->op == NB_OP_SILU)
-        x->k->silu(in, n, out);
+        x->k->silu(in, n, out, NULL);
     else if (stage->op == NB_OP_SIGMOID)
-        x->k->sigmoid(in, n, out);
+        x->k->sigmoid(in, n, out, NULL);
 }
 
 /* Everything of one tile. kept: where the input stays, or the same memory as `tile`. */

@@ -10,6 +10,7 @@
 /* What is at hand for one tile. */
 typedef struct Work {
     float *in[NB_NN_MAX_STAGES + 1]; /* input of each stage; the last: what goes into the pool */
+    float *slope[NB_NN_MAX_STAGES];  /* of SILU and SIGMOID */
     float *g;
 } Work;
 
@@ -19,24 +20,25 @@ static Work work_at(const NbNnTask *task, const NbNnChain *chain) {
     Work w = {.g = base};
     for (int s = 0; s <= chain->n_stages; s++)
         w.in[s] = base + (size_t)(s + 1) * size;
+    for (int s = 0; s < chain->n_stages; s++)
+        w.slope[s] = base + (size_t)(chain->n_stages + 2 + s) * size;
     return w;
 }
 
-static void quant_backward(const NbNnTask *task, NbNnStage *stage, bool count, const float *in,
-                           size_t n, float *g) {
+static void quant_backward(const NbNnTask *task, NbNnStage *stage, const float *in, size_t n,
+                           float *g) {
     const NbExecutor *const x = task->x;
     const NbQuantSpec *const spec = &x->g->node[stage->node].attr.quant;
     const double d_scale =
         stage->fast_quant
             ? x->k->quant_back(in, &stage->quant, n, g)
             : nb_quant_backward_row(spec, in, n, stage->quant.scale, 0.0F, g, g).scale;
-    if (count)
-        stage->scale_sum[task->shard] += d_scale;
+    stage->scale_sum[task->shard] += d_scale;
 }
 
-/* g becomes the gradient of the stage's input. `count`: add to the sums of learned scales. */
-static void stage_backward(const NbNnTask *task, NbNnChain *chain, int index, bool count,
-                           const Work *w, size_t n) {
+/* g becomes the gradient of the stage's input. */
+static void stage_backward(const NbNnTask *task, NbNnChain *chain, int index, const Work *w,
+                           size_t n) {
     const NbExecutor *const x = task->x;
     NbNnStage *const stage = &chain->stage[index];
     const NbAttr *const attr = &x->g->node[stage->node].attr;
@@ -50,21 +52,41 @@ static void stage_backward(const NbNnTask *task, NbNnChain *chain, int index, bo
     else if (stage->op == NB_OP_SCALE)
         x->k->scale(w->g, attr->scale.factor, n, w->g);
     else if (stage->op == NB_OP_QUANT)
-        quant_backward(task, stage, count, in, n, w->g);
-    else if (stage->op == NB_OP_SILU)
-        x->k->silu_back(in, n, w->g);
-    else if (stage->op == NB_OP_SIGMOID)
-        x->k->sigmoid_back(in, n, w->g);
+        quant_backward(task, stage, in, n, w->g);
+    else if (stage->op == NB_OP_SILU || stage->op == NB_OP_SIGMOID)
+        x->k->times(w->slope[index], n, w->g);
 }
 
-/* From the first stage (or, behind a batch norm, the second) to the last and back: w->in[0] is the
- * input and w->g the gradient of the output, then of the input of stage `down_to`. */
-static void stages_backward(const NbNnTask *task, NbNnChain *chain, size_t n, int down_to,
-                            bool count, const Work *w) {
-    for (int s = 0; s < chain->n_stages - 1; s++)
+/* Stage `s` forward, and its slope where the two share most of the work. The output of the last
+ * stage is wanted in front of a pool only. */
+static void stage_again(const NbNnTask *task, const NbNnChain *chain, int s, size_t n, bool output,
+                        const Work *w) {
+    const NbNnKernels *const k = task->x->k;
+    const NbOp op = chain->stage[s].op;
+    if (op == NB_OP_SILU && output)
+        k->silu(w->in[s], n, w->in[s + 1], w->slope[s]);
+    else if (op == NB_OP_SILU)
+        k->silu_slope(w->in[s], n, w->slope[s]);
+    else if (op == NB_OP_SIGMOID && output)
+        k->sigmoid(w->in[s], n, w->in[s + 1], w->slope[s]);
+    else if (op == NB_OP_SIGMOID)
+        k->sigmoid_slope(w->in[s], n, w->slope[s]);
+    else if (output)
         nb_nn_stage_forward(task, chain, s, w->in[s], n, w->in[s + 1]);
+}
+
+/* From the input w->in[0] through all stages, so that w holds what stages_backward reads. */
+static void stages_again(const NbNnTask *task, const NbNnChain *chain, size_t n, bool output,
+                         const Work *w) {
+    for (int s = 0; s < chain->n_stages; s++)
+        stage_again(task, chain, s, n, output || s < chain->n_stages - 1, w);
+}
+
+/* w->g: from the gradient of the output to that of the input of stage `down_to`. */
+static void stages_backward(const NbNnTask *task, NbNnChain *chain, size_t n, int down_to,
+                            const Work *w) {
     for (int s = chain->n_stages - 1; s >= down_to; s--)
-        stage_backward(task, chain, s, count, w, n);
+        stage_backward(task, chain, s, w, n);
 }
 
 static void clear_sums(NbNnChain *chain, int shard) {
@@ -96,7 +118,8 @@ void nb_nn_chain_sums(const NbNnTask *task, const NbNnStep *step) {
             memcpy(w.in[0], from + at, n * sizeof *from);
         else
             nb_nn_tile_load(task, chain, from, &(NbNnTile){.at = at, .n = n}, w.in[0]);
-        stages_backward(task, chain, n, 1, true, &w);
+        stages_again(task, chain, n, false, &w);
+        stages_backward(task, chain, n, 1, &w);
         x->k->products(w.g, w.in[0], chain->period, n, stat, stat + chain->period);
     }
 }
@@ -162,17 +185,12 @@ static void plain_backward(const NbNnTask *task, NbNnChain *chain, const NbNnTil
                            const Work *w) {
     const NbExecutor *const x = task->x;
     const float *const d = (const float *)nb_nn_at(task, x->value[chain->tail].grad) + t->out;
-    const int last = chain->n_stages;
-    if (!chain->pool)
+    stages_again(task, chain, t->all, chain->pool, w);
+    if (chain->pool)
+        x->k->pool_back(w->in[chain->n_stages], t->n, d, w->g);
+    else
         memcpy(w->g, d, t->n * sizeof *d);
-    else if (last == 0)
-        x->k->pool_back(w->in[0], t->n, d, w->g);
-    else {
-        for (int s = 0; s < last; s++)
-            nb_nn_stage_forward(task, chain, s, w->in[s], t->all, w->in[s + 1]);
-        x->k->pool_back(w->in[last], t->n, d, w->g);
-    }
-    stages_backward(task, chain, t->all, 0, true, w);
+    stages_backward(task, chain, t->all, 0, w);
 }
 
 void nb_nn_chain_backward(const NbNnTask *task, const NbNnStep *step) {

@@ -41,7 +41,7 @@ static void fill(Data *d, int seed) {
 
 /* What one version makes of the data. */
 typedef struct Results {
-    float y[25][N];
+    float y[27][N];
     double sum[4][N];
     double d_scale[2];
     uint8_t which[N];
@@ -63,14 +63,15 @@ static void run(const NbNnKernels *k, const Data *d, size_t c, size_t n, Results
     k->leaky(d->x, 0.0F, n, r->y[4]);
     k->leaky(d->x, 0.1F, n, r->y[5]);
     k->hardtanh(d->x, n, r->y[6]);
-    k->silu(d->x, n, r->y[7]);
-    k->sigmoid(d->x, n, r->y[8]);
+    k->silu(d->x, n, r->y[7], r->y[25]);
+    k->sigmoid(d->x, n, r->y[8], r->y[26]);
     for (size_t i = 9; i < 16; i++)
         memcpy(r->y[i], d->g, n * sizeof *d->g);
     k->leaky_back(d->x, 0.1F, n, r->y[9]);
     k->hardtanh_back(d->x, n, r->y[10]);
-    k->silu_back(d->x, n, r->y[11]);
-    k->sigmoid_back(d->x, n, r->y[12]);
+    k->silu_slope(d->x, n, r->y[11]);
+    k->sigmoid_slope(d->x, n, r->y[12]);
+    k->times(d->x, n, r->y[25]);
     for (int ste = 0; ste < 2; ste++) {
         const NbNnQuant q = {.scale = 0.5F, .lo = -3.0F, .hi = 11.0F, .ste = ste};
         r->d_scale[ste] = k->quant_back(d->x, &q, n, r->y[13 + ste]);
@@ -126,8 +127,8 @@ static void silu_and_sigmoid_have_the_bits_of_the_reference(void **state) {
                 memcpy(&x[i], &bits, sizeof bits); /* any float */
         }
         for (int isa = 0; isa <= (int)nb_isa_detect(); isa++) {
-            nb_nn_kernels((NbIsa)isa)->silu(x, N, y);
-            nb_nn_kernels((NbIsa)isa)->sigmoid(x, N, z);
+            nb_nn_kernels((NbIsa)isa)->silu(x, N, y, NULL);
+            nb_nn_kernels((NbIsa)isa)->sigmoid(x, N, z, NULL);
             for (size_t i = 0; i < N; i++)
                 if (!same(y[i], nb_silu(x[i])) || !same(z[i], nb_sigmoid(x[i])))
                     fail_msg("%s at %a: %a and %a, the reference has %a and %a",

@@ -53,11 +53,14 @@ typedef struct NbNnKernels {
     void (*leaky_back)(const float *x, float slope, size_t n, float *g);
     void (*hardtanh)(const float *x, size_t n, float *y);
     void (*hardtanh_back)(const float *x, size_t n, float *g);
-    /* nb_silu and nb_sigmoid to the bit; g *= slope at x */
-    void (*silu)(const float *x, size_t n, float *y);
-    void (*silu_back)(const float *x, size_t n, float *g);
-    void (*sigmoid)(const float *x, size_t n, float *y);
-    void (*sigmoid_back)(const float *x, size_t n, float *g);
+    /* nb_silu and nb_sigmoid to the bit; slope (NULL: not wanted): the derivative, the costly part
+     * is the same */
+    void (*silu)(const float *x, size_t n, float *y, float *slope);
+    void (*sigmoid)(const float *x, size_t n, float *y, float *slope);
+    void (*silu_slope)(const float *x, size_t n, float *slope);
+    void (*sigmoid_slope)(const float *x, size_t n, float *slope);
+    /* y *= x */
+    void (*times)(const float *x, size_t n, float *y);
     void (*quant)(const float *x, const NbNnQuant *q, size_t n, float *codes);
     /* g becomes d loss / d x; the answer is d loss / d scale (nb_quant_backward_row) */
     double (*quant_back)(const float *x, const NbNnQuant *q, size_t n, float *g);
