@@ -25,7 +25,7 @@ NbStatus nb_build_part(NbBuild *b, const NbStyle *style, const char *path, const
 
 NbStatus nb_build_bottleneck(NbBuild *b, const NbStyle *style, const char *path,
                              const NbBottleneck *shape, NbTap x, NbTap *out, NbError *err) {
-    char name[MAX_PATH];
+    char name[MAX_PATH + 8]; /* a path and ".add" */
     const int hidden = (int)trunc(shape->c2 * shape->expansion);
     if (hidden < 1)
         return nb_fail(NB_ERR_FORMAT, err, "%s: no hidden channels remain of %d * %g", path,

@@ -106,6 +106,8 @@ printf 'int nb_f(void) { return 1; }\nint loose(void) { return 2; }\n' |
 archive 'int nb_f(void) { return 1; }'
 check "shared library exports more" "x.so exports loose" \
     "$tools/check_symbols" "$scratch/x.a" "$scratch/x.so"
+check "exported without a version" "x.so exports nb_f without a version" \
+    "$tools/check_symbols" "$scratch/x.a" "$scratch/x.so"
 
 [ $failed = 0 ] && echo "every planted fault was found"
 exit $failed
