@@ -16,7 +16,8 @@ struct NbParity {
     NbModel *model;
     NbGraph graph; /* a copy, inferred for one picture: the interpreter's */
     NbArena arena;
-    NbExecutor *executor;
+    NbExecutor *executor; /* keeps every value, fuses nothing */
+    NbExecutor *fused;    /* as validation runs it: its outputs are compared */
     NbEngine *engine;
     NbPool *pool;
     int height, width;
@@ -61,9 +62,15 @@ static NbStatus make_engines(NbParity *p, NbIsa isa, NbError *err) {
         status = nb_engine_new(&integer, &options, &p->engine, err);
     nb_arena_release(&scratch);
     NB_TRY(status);
-    const NbExecutorOptions sim = {
-        .batch = 1, .height = p->height, .width = p->width, .quantizers = true, .pool = p->pool};
-    return nb_executor_new(g, &sim, &p->executor, err);
+    NbExecutorOptions sim = {.batch = 1,
+                             .height = p->height,
+                             .width = p->width,
+                             .quantizers = true,
+                             .keep = true,
+                             .pool = p->pool};
+    NB_TRY(nb_executor_new(g, &sim, &p->executor, err));
+    sim.keep = false;
+    return nb_executor_new(g, &sim, &p->fused, err);
 }
 
 static NbStatus take_buffers(NbParity *p, NbError *err) {
@@ -102,6 +109,7 @@ void nb_parity_free(NbParity *p) {
     if (!p)
         return;
     nb_executor_free(p->executor);
+    nb_executor_free(p->fused);
     nb_engine_free(p->engine);
     nb_arena_release(&p->arena);
     free(p);
@@ -185,6 +193,7 @@ static NbStatus compare_codes(NbParity *p, const NbValue *value, NbNodeId id, Nb
 static NbStatus compare_picture(NbParity *p, const uint8_t *image, const NbValue *value,
                                 NbError *err) {
     NB_TRY(nb_executor_forward(p->executor, image, 1, false, err));
+    NB_TRY(nb_executor_forward(p->fused, image, 1, false, err));
     NB_TRY(nb_engine_run(p->engine, image, err));
     p->count[0].tensors = 0;
     p->count[1].tensors = 0;
@@ -199,10 +208,10 @@ static NbStatus compare_picture(NbParity *p, const uint8_t *image, const NbValue
             for (size_t k = 0; k < n; k++)
                 p->expected[k] = (p->expected[k] - v->zero) * v->scale[0];
         int64_t dim[3];
-        compare_floats(p, &p->count[0], p->graph.node[id].name, nb_executor_output(p->executor, i),
-                       n);
-        compare_floats(p, &p->count[1], p->graph.node[id].name, nb_engine_output(p->engine, i, dim),
-                       n);
+        const char *const name = p->graph.node[id].name;
+        compare_floats(p, &p->count[0], name, nb_executor_output(p->executor, i), n);
+        compare_floats(p, &p->count[0], name, nb_executor_output(p->fused, i), n);
+        compare_floats(p, &p->count[1], name, nb_engine_output(p->engine, i, dim), n);
     }
     p->images++;
     return NB_OK;
