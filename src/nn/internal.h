@@ -281,7 +281,7 @@ bool nb_nn_tile(const NbNnChain *chain, size_t index, NbNnTile *tile);
 void nb_nn_tile_load(const NbNnTask *task, const NbNnChain *chain, const float *x,
                      const NbNnTile *tile, float *out);
 /* One stage; the output is real unless it is the last. */
-void nb_nn_stage_forward(const NbNnTask *task, const NbNnChain *chain, int stage, const float *in,
+void nb_nn_stage_forward(const NbNnTask *task, const NbNnChain *chain, int index, const float *in,
                          size_t n, float *out);
 
 /* layout.c */

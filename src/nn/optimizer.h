@@ -10,14 +10,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
+typedef struct NbSgd {
+    double lr;
+    double momentum;
+    double decay;
+    bool nesterov;
+} NbSgd;
+
 /* g = grad + decay * value; buffer = first ? g : momentum * buffer + g;
  * value -= lr * (nesterov ? g + momentum * buffer : buffer). first: this parameter's first step. */
-void nb_sgd_step(float *value, const float *grad, float *buffer, size_t n, double lr,
-                 double momentum, double decay, bool nesterov, bool first);
+void nb_sgd_step(const NbSgd *o, float *value, const float *grad, float *buffer, size_t n,
+                 bool first);
 
-/* step counts from 1. decoupled: AdamW (value *= 1 - lr * decay), else decay is added to grad. */
-void nb_adam_step(float *value, const float *grad, float *m, float *v, size_t n, double lr,
-                  double beta1, double beta2, double epsilon, double decay, bool decoupled,
+typedef struct NbAdam {
+    double lr;
+    double beta1;
+    double beta2;
+    double epsilon;
+    double decay;
+    bool decoupled; /* AdamW: value *= 1 - lr * decay; else decay * value is added to grad */
+} NbAdam;
+
+/* m and v: the moving averages of grad and of its square, zero before the first step. step counts
+ * from 1. */
+void nb_adam_step(const NbAdam *o, float *value, const float *grad, float *m, float *v, size_t n,
                   int64_t step);
 
 /* average = decay * average + (1 - decay) * value. */

@@ -116,15 +116,18 @@ static void step_param(const NbStepper *s, NbTrainParam *p, const NbRates *r) {
     lr *= s->state->lr_scale;
     const double decay =
         p->group == NB_GROUP_WEIGHT ? h->weight_decay * h->batch * gathered / h->nbs : 0.0;
-    const bool first = s->state->updates == 0;
+    const NbSgd sgd = {.lr = lr, .momentum = r->momentum, .decay = decay, .nesterov = true};
+    const NbAdam adam = {.lr = lr,
+                         .beta1 = h->momentum,
+                         .beta2 = 0.999,
+                         .epsilon = 1e-8,
+                         .decay = decay,
+                         .decoupled = h->optimizer == NB_ADAMW};
     switch (h->optimizer) {
-    case NB_SGD:
-        nb_sgd_step(p->value, p->sum, p->first, p->n, lr, r->momentum, decay, true, first);
-        break;
+    case NB_SGD: nb_sgd_step(&sgd, p->value, p->sum, p->first, p->n, s->state->updates == 0); break;
     case NB_ADAM:
     case NB_ADAMW:
-        nb_adam_step(p->value, p->sum, p->first, p->second, p->n, lr, h->momentum, 0.999, 1e-8,
-                     decay, h->optimizer == NB_ADAMW, s->state->updates + 1);
+        nb_adam_step(&adam, p->value, p->sum, p->first, p->second, p->n, s->state->updates + 1);
         break;
     }
 }

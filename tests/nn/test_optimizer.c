@@ -29,7 +29,8 @@ static void sgd_takes_the_steps_of_its_formula(void **state) {
         float buffer = 77.0F; /* the first step does not read it */
         const float grad = 0.5F;
         for (int i = 0; i < 2; i++) {
-            nb_sgd_step(&value, &grad, &buffer, 1, 0.1, 0.9, 0.01, n == 1, i == 0);
+            const NbSgd sgd = {.lr = 0.1, .momentum = 0.9, .decay = 0.01, .nesterov = n == 1};
+            nb_sgd_step(&sgd, &value, &grad, &buffer, 1, i == 0);
             expect_near(value, n == 1 ? nesterov[i] : plain[i]);
         }
     }
@@ -46,7 +47,13 @@ static void adam_takes_the_steps_of_its_formula(void **state) {
         double dv = 0.0;
         for (int64_t t = 1; t <= 4; t++) {
             const float grad = 0.25F * (float)t - 0.4F;
-            nb_adam_step(&value, &grad, &m, &v, 1, 0.01, 0.9, 0.999, 1e-8, 0.1, decoupled == 1, t);
+            const NbAdam adam = {.lr = 0.01,
+                                 .beta1 = 0.9,
+                                 .beta2 = 0.999,
+                                 .epsilon = 1e-8,
+                                 .decay = 0.1,
+                                 .decoupled = decoupled == 1};
+            nb_adam_step(&adam, &value, &grad, &m, &v, 1, t);
             const double g = (double)grad + (decoupled ? 0.0 : 0.1 * x);
             x *= decoupled ? 1.0 - 0.01 * 0.1 : 1.0;
             dm = 0.9 * dm + 0.1 * g;
