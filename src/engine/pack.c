@@ -145,8 +145,13 @@ static NB_FALLIBLE pack_real(const Packer *p, NbConvBlock *b, int first, NbError
     return NB_OK;
 }
 
-static NB_FALLIBLE pack_thresholds(const Packer *p, NbConvBlock *b, const int32_t *t,
-                                   NbError *err) {
+/* The thresholds of a block: lane i has those at + i * stride. */
+typedef struct Thresholds {
+    const int32_t *at;
+    int stride;
+} Thresholds;
+
+static NB_FALLIBLE pack_thresholds(const Packer *p, NbConvBlock *b, Thresholds t, NbError *err) {
     const int rows = nb_threshold_rows(b->levels);
     int32_t *to = NB_NEW(&p->e->arena, int32_t, (size_t)(rows * b->lanes));
     if (!to)
@@ -154,7 +159,7 @@ static NB_FALLIBLE pack_thresholds(const Packer *p, NbConvBlock *b, const int32_
     for (int k = 0; k < rows; k++)
         for (int lane = 0; lane < b->lanes; lane++)
             to[k * b->lanes + lane] =
-                lane < b->live && k < b->levels ? t[lane * b->levels + k] : INT32_MAX;
+                lane < b->live && k < b->levels ? t.at[lane * t.stride + k] : INT32_MAX;
     b->threshold = to;
     return NB_OK;
 }
@@ -167,13 +172,13 @@ static bool solve(NbEmit how, const int32_t *t, int levels, NbRange range, NbReq
 }
 
 /* Fills in the constants of every lane; false when one has none. */
-static bool multiply(const Packer *p, const NbConvBlock *b, int first, const int32_t *t, NbEmit how,
+static bool multiply(const Packer *p, const NbConvBlock *b, int first, Thresholds t, NbEmit how,
                      NbRequant *r) {
     const NbRange codes = {.min = p->s->in[0]->lo, .max = p->s->in[0]->hi};
     const size_t n = (size_t)(p->channels * p->attr->kernel[0] * p->attr->kernel[1]);
     for (int lane = 0; lane < b->live; lane++) {
         const NbRange range = nb_range_of_row_i8(codes, p->weight + (size_t)(first + lane) * n, n);
-        if (!solve(how, t + (ptrdiff_t)lane * b->levels, b->levels, range, &r[lane]))
+        if (!solve(how, t.at + (ptrdiff_t)lane * t.stride, b->levels, range, &r[lane]))
             return false;
     }
     return true;
@@ -201,8 +206,11 @@ static NB_FALLIBLE pack_multiplication(const Packer *p, NbConvBlock *b, const Nb
 static NB_FALLIBLE pack_codes(const Packer *p, NbConvBlock *b, int first, NbError *err) {
     static const NbEmit ways[] = {NB_EMIT_MUL32, NB_EMIT_MUL64, NB_EMIT_NEAR};
     const NbTensor *thresholds = &p->e->graph.node[p->after->in[1]].param;
-    b->levels = (int)thresholds->shape.dim[1];
-    const int32_t *t = (const int32_t *)thresholds->data + (ptrdiff_t)first * b->levels;
+    const NbLevels levels = nb_plan_levels(&p->e->graph, p->after);
+    const Thresholds t = {.at = (const int32_t *)thresholds->data +
+                                (ptrdiff_t)first * thresholds->shape.dim[1] + levels.first,
+                          .stride = (int)thresholds->shape.dim[1]};
+    b->levels = levels.count;
     NbRequant r[NB_LANES] = {{0}};
     b->emit = NB_EMIT_LEVELS;
     for (size_t i = 0; b->emit == NB_EMIT_LEVELS && i < sizeof ways / sizeof *ways; i++)

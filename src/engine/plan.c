@@ -30,6 +30,30 @@ static void mark_needed(const NbGraph *g, bool *needed) {
             needed[g->node[id].in[i]] = true;
 }
 
+/* Whether threshold k is `what` in every channel. */
+static bool all_are(const NbTensor *t, int k, int32_t what) {
+    const int32_t *threshold = t->data;
+    for (int64_t c = 0; c < t->shape.dim[0]; c++)
+        if (threshold[c * t->shape.dim[1] + k] != what)
+            return false;
+    return true;
+}
+
+NbLevels nb_plan_levels(const NbGraph *g, const NbNode *threshold) {
+    const NbTensor *t = &g->node[threshold->in[1]].param;
+    const int lo = (int)nb_grid_lo(threshold->attr.threshold.grid);
+    const int all = (int)t->shape.dim[1];
+    NbLevels levels = {.count = all};
+    while (levels.count > 1 && levels.first < -lo && all_are(t, levels.first, INT32_MIN)) {
+        levels.first++;
+        levels.count--;
+    }
+    while (levels.count > 1 && all_are(t, levels.first + levels.count - 1, INT32_MAX))
+        levels.count--;
+    levels.lo = lo + levels.first;
+    return levels;
+}
+
 static bool reads(const NbNode *node, NbNodeId id) {
     for (int i = 0; i < node->n_in; i++)
         if (node->in[i] == id)
@@ -43,6 +67,7 @@ static NB_FALLIBLE add_plane(Planner *p, NbNodeId id, int lo, int hi, NbError *e
     NbPlane *plane = NB_NEW(&p->e->arena, NbPlane, 1);
     if (!plane)
         return nb_fail_memory(err, "an activation");
+    hi = hi < 0 ? 0 : hi; /* the border is a code, too */
     if (hi - lo > UINT8_MAX)
         return nb_fail(NB_ERR_UNSUPPORTED, err,
                        "codes from %d to %d do not fit one byte; use fewer activation bits", lo,
@@ -138,15 +163,16 @@ static void want_border(NbPlane *in, const NbConvAttr *a) {
 static NB_FALLIBLE add_conv(Planner *p, NbNodeId after, NbNodeId conv, NbNodeId written,
                             float *real, NbError *err) {
     const NbNode *node = &p->g->node[conv];
-    const NbGrid grid = p->g->node[after].attr.threshold.grid;
     NbStep *s = new_step(p, nb_step_conv, written);
     s->conv = conv;
     s->pool = written != after;
     s->real = real;
     NB_TRY(set_inputs(p, s, node->in, 1, err));
     want_border(s->in[0], &node->attr.conv);
-    if (!real)
-        NB_TRY(add_plane(p, written, (int)nb_grid_lo(grid), (int)nb_grid_hi(grid), err));
+    if (!real) {
+        const NbLevels levels = nb_plan_levels(p->g, &p->g->node[after]);
+        NB_TRY(add_plane(p, written, levels.lo, levels.lo + levels.count, err));
+    }
     s->out = p->e->plane[written];
     NB_TRY(nb_pack_conv(p->e, s, after, err));
     const NbShape *w = &p->g->node[node->in[1]].shape;
@@ -162,6 +188,7 @@ static NB_FALLIBLE fill_table(Planner *p, NbStep *s, NbNodeId id, NbError *err) 
     const NbTensor *t = &p->g->node[node->in[1]].param;
     const int32_t *threshold = t->data;
     const int levels = (int)t->shape.dim[1];
+    const int first = nb_plan_levels(p->g, node).first;
     int zero = 0;
     for (int i = 0; i < s->n_in; i++)
         zero += s->in[i]->zero;
@@ -173,7 +200,7 @@ static NB_FALLIBLE fill_table(Planner *p, NbStep *s, NbNodeId id, NbError *err) 
     s->table = table;
     for (int c = 0; c < s->out->channels; c++)
         for (int i = 0; i < s->table_size; i++) {
-            int reached = 0;
+            int reached = -first;
             for (int k = 0; k < levels; k++)
                 reached +=
                     threshold[c * levels + k] != INT32_MAX && i - zero >= threshold[c * levels + k];
@@ -193,7 +220,6 @@ static int addends(const Planner *p, const NbNodeId *id, const NbNodeId **in) {
 
 static NB_FALLIBLE add_threshold(Planner *p, NbNodeId id, NbError *err) {
     const NbNode *node = &p->g->node[id];
-    const NbGrid grid = node->attr.threshold.grid;
     if (p->g->node[node->in[0]].op == NB_OP_CONV) {
         const NbNodeId pool = pool_behind(p, id);
         return add_conv(p, id, node->in[0], pool < 0 ? id : pool, NULL, err);
@@ -202,7 +228,8 @@ static NB_FALLIBLE add_threshold(Planner *p, NbNodeId id, NbError *err) {
     const NbNodeId *in = NULL;
     const int n = addends(p, &node->in[0], &in);
     NB_TRY(set_inputs(p, s, in, n, err));
-    NB_TRY(add_plane(p, id, (int)nb_grid_lo(grid), (int)nb_grid_hi(grid), err));
+    const NbLevels levels = nb_plan_levels(p->g, node);
+    NB_TRY(add_plane(p, id, levels.lo, levels.lo + levels.count, err));
     s->out = p->e->plane[id];
     NB_TRY(fill_table(p, s, id, err));
     end_step(p, s);

@@ -87,6 +87,16 @@ NB_FALLIBLE nb_plan_build(NbEngine *e, NbArena *scratch, NbError *err);
 /* Gives every plane its place: planes that are not alive at the same time may share memory. */
 NB_FALLIBLE nb_plan_memory(NbEngine *e, NbPlane *const *planes, int n, NbError *err);
 
+/* The thresholds of a THRESHOLD that tell codes apart: those before `first` are always reached in
+ * every channel, those from first + count on never. Bytes count from `first` on. */
+typedef struct NbLevels {
+    int first;
+    int count; /* at least 1 */
+    int lo;    /* codes lie in [lo, lo + count] */
+} NbLevels;
+
+NbLevels nb_plan_levels(const NbGraph *g, const NbNode *threshold);
+
 /* Packs weights and constants of a convolution step; out, in, conv and pool are set. `after` is
  * the THRESHOLD or DEQUANT. */
 NB_FALLIBLE nb_pack_conv(NbEngine *e, NbStep *s, NbNodeId after, NbError *err);

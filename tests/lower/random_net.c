@@ -166,6 +166,12 @@ static NbNodeId decorate(Maker *m, NbNodeId x, int64_t channels, double *rms) {
         x = add(m, NB_OP_SCALE, "scale", 1, &x, &attr);
         *rms *= 0.5;
     }
+    if (chance(m, 15) && *rms < 30) {
+        *rms = *rms < 1.0 ? *rms : 1.0;
+        return add(m, NB_OP_SIGMOID, "sigmoid", 1, &x, NULL);
+    }
+    if (chance(m, 30) && *rms < 30)
+        return add(m, NB_OP_SILU, "silu", 1, &x, NULL);
     const int which = below(m, 4);
     if (which == 0)
         return add(m, NB_OP_RELU, "relu", 1, &x, NULL);

@@ -78,8 +78,9 @@ static void float_input(Net *n) {
     n->end = quant(n, "act", convolve(n, "second", relu, w), grid_4, 1.0F);
 }
 
-static void silu(Net *n) {
-    n->end = quant(n, "act", add(n, NB_OP_SILU, "silu", n->conv, -1, NULL), grid_4, 1.0F);
+static void steps_behind_silu(Net *n) {
+    const NbNodeId silu = add(n, NB_OP_SILU, "silu", n->conv, -1, NULL);
+    n->end = quant(n, "act", add(n, NB_OP_RELU, "relu", silu, -1, NULL), grid_4, 1.0F);
 }
 
 static void slope(Net *n) {
@@ -156,9 +157,9 @@ static const struct {
      NB_ERR_UNSUPPORTED,
      {"'second'", "('relu') is not quantized", "activation bits"}},
     {"silu",
-     silu,
+     steps_behind_silu,
      NB_ERR_UNSUPPORTED,
-     {"QUANT 'act'", "'silu' between a convolution", "put a quantizer in front of it"}},
+     {"QUANT 'act'", "steps between 'silu' and its quantizer", "right behind it"}},
     {"slope", slope, NB_ERR_UNSUPPORTED, {"LEAKY_RELU 'leaky'", "-0.5", "at least 0"}},
     {"12 bits", many_bits, NB_ERR_UNSUPPORTED, {"QUANT 'act'", "12 bits", "up to 8 bits"}},
     {"real output",

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every step but the curved ones is monotone in its argument for any float32 rounding, so the code
- * is a monotone function of the sum and bisection finds exactly where it changes. */
+ * Every step but SiLU is monotone in its argument for any float32 rounding (the sigmoid is computed
+ * in double: where its float32 value changes, neighbouring arguments differ by more than its
+ * error), so the code is a monotone function of the sum and bisection finds exactly where it
+ * changes. */
 #include "lower/integer/chain.h"
 
 #include "graph/activation.h"
@@ -45,9 +47,9 @@ NbStatus nb_chain_prepend(NbChain *chain, const NbGraph *g, NbNodeId id, NbArena
         step.factor = node->attr.scale.factor;
     else if (node->op == NB_OP_LEAKY_RELU)
         step.factor = node->attr.leaky_relu.slope;
-    else if (node->op == NB_OP_SILU || node->op == NB_OP_SIGMOID)
+    else if (node->op == NB_OP_SILU)
         chain->curved = node->name;
-    else if (node->op != NB_OP_RELU && node->op != NB_OP_HARDTANH)
+    else if (node->op != NB_OP_RELU && node->op != NB_OP_HARDTANH && node->op != NB_OP_SIGMOID)
         return nb_fail(NB_ERR_UNSUPPORTED, err,
                        "%s '%s' in front of a quantizer is not a function of one number",
                        nb_op_name(node->op), node->name);
@@ -81,18 +83,24 @@ static float apply(const NbChainStep *step, size_t c, float x) {
     return low > 1.0F ? 1.0F : low;
 }
 
-void nb_chain_codes(const NbChain *chain, size_t c, const int64_t *sums, size_t n, float *codes) {
-    const float scale = chain->scale[c];
-    for (size_t i = 0; i < n; i++) {
-        const float sum = (float)sums[i];
-        codes[i] = sum * scale;
-    }
+/* The real number after the first `steps` steps. */
+static float real_at(const NbChain *chain, size_t c, int64_t sum, int steps) {
+    const float rounded = (float)sum;
+    float x = rounded * chain->scale[c];
     if (chain->bias)
-        for (size_t i = 0; i < n; i++)
-            codes[i] += chain->bias[c];
-    for (int k = 0; k < chain->n; k++)
-        for (size_t i = 0; i < n; i++)
-            codes[i] = apply(&chain->step[k], c, codes[i]);
+        x += chain->bias[c];
+    for (int k = 0; k < steps; k++)
+        x = apply(&chain->step[k], c, x);
+    return x;
+}
+
+float nb_chain_before(const NbChain *chain, size_t c, int64_t sum) {
+    return real_at(chain, c, sum, chain->n - 1);
+}
+
+void nb_chain_codes(const NbChain *chain, size_t c, const int64_t *sums, size_t n, float *codes) {
+    for (size_t i = 0; i < n; i++)
+        codes[i] = real_at(chain, c, sums[i], chain->n);
     nb_quant_codes(&chain->spec, codes, 1, n, &chain->quant_scale, NULL, codes);
 }
 

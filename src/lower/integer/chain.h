@@ -24,7 +24,7 @@ typedef struct NbChain {
     const float *bias;  /* [channels] or NULL */
     int n;
     NbChainStep step[NB_CHAIN_MAX];
-    const char *curved; /* name of a SILU or SIGMOID in it: not known to be monotone; or NULL */
+    const char *curved; /* name of a SILU in it, which is not monotone; or NULL */
     NbQuantSpec spec;
     float quant_scale;
     int64_t lo; /* codes lie in [lo, hi] */
@@ -39,6 +39,9 @@ NB_FALLIBLE nb_chain_prepend(NbChain *chain, const NbGraph *g, NbNodeId id, NbAr
 
 /* codes[i] of channel c for n sums; codes is also the work space. */
 void nb_chain_codes(const NbChain *chain, size_t c, const int64_t *sums, size_t n, float *codes);
+
+/* What the last step of the chain is applied to. */
+float nb_chain_before(const NbChain *chain, size_t c, int64_t sum);
 
 /* The thresholds of channel c for all sums in `range` (within int32, its ends excluded):
  * threshold[j] (j < hi - lo) is the smallest sum whose code is at least lo + 1 + j, INT32_MIN when

@@ -9,8 +9,10 @@
  * bisection over all sums that can occur. Channels on which it falls have their weights negated, so
  * that thresholds are always ">=". Nothing is added, dropped or re-scaled.
  *
- * SILU and SIGMOID must read codes, and what a quantizer makes of them must not fall as the codes
- * grow (SiLU in front of an unsigned quantizer). */
+ * SiLU falls before it rises. Behind a convolution its codes are the sum (ADD) of a rising and a
+ * falling part, each with thresholds of its own, the second behind the negated convolution; where
+ * the falling side loses no code the second part is left out. Behind codes it must not fall (an
+ * unsigned quantizer). */
 #ifndef NB_LOWER_INTEGER_INTEGER_H
 #define NB_LOWER_INTEGER_INTEGER_H
 

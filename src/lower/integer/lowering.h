@@ -39,6 +39,21 @@ NB_FALLIBLE nb_lowering_emit_conv(const NbLowering *l, const NbCodedConv *conv, 
 /* Turns a QUANT of an activation into THRESHOLD (and the convolution in front of it). */
 NB_FALLIBLE nb_lowering_quant(const NbLowering *l, NbNodeId id, NbError *err);
 
+/* The same when there is a SILU between the convolution `source` and the quantizer. */
+NB_FALLIBLE nb_lowering_curve(const NbLowering *l, NbNodeId quant, NbNodeId source, NbChain *chain,
+                              NbError *err);
+
+/* Codes of a THRESHOLD. */
+typedef struct NbCodes {
+    NbGrid grid;
+    float scale;
+} NbCodes;
+
+/* Adds a THRESHOLD of x and its thresholds [channels of the quantizer][levels] to `out`. */
+NB_FALLIBLE nb_lowering_emit_threshold(const NbLowering *l, NbNodeId quant, const char *name,
+                                       const NbCodes *codes, NbNodeId x, const int32_t *thresholds,
+                                       NbNodeId *id, NbError *err);
+
 /* base + suffix, with a number behind when `out` has that name already; NULL: out of memory. */
 const char *nb_lowering_name(const NbLowering *l, const char *base, const char *suffix);
 

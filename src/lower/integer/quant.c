@@ -34,11 +34,6 @@ static NB_FALLIBLE trace(const NbLowering *l, NbNodeId id, NbChain *chain, NbNod
         at = node->in[0];
     }
     *source = at;
-    if (chain->curved && g->node[at].kind != NB_VALUE_CODED)
-        return nb_fail(NB_ERR_UNSUPPORTED, err,
-                       "'%s' between a convolution and a quantizer is not a monotone function; use "
-                       "a ReLU, LeakyReLU or HardTanh, or put a quantizer in front of it",
-                       chain->curved);
     return NB_OK;
 }
 
@@ -55,23 +50,23 @@ static NB_FALLIBLE start_chain(const NbLowering *l, NbNodeId id, NbChain *chain,
     return nb_lowering_scale(l, id, &chain->quant_scale, err);
 }
 
-static NB_FALLIBLE emit_threshold(const NbLowering *l, NbNodeId id, const NbChain *chain,
-                                  NbNodeId x, const int32_t *thresholds, NbError *err) {
-    const NbNode *node = &l->g->node[id];
-    const int64_t levels = chain->hi - chain->lo;
-    const NbShape shape = nb_shape(2, (const int64_t[]){(int64_t)chain->channels, levels});
-    const char *name = nb_lowering_name(l, node->name, ".thresholds");
-    if (!name)
+NbStatus nb_lowering_emit_threshold(const NbLowering *l, NbNodeId quant, const char *name,
+                                    const NbCodes *codes, NbNodeId x, const int32_t *thresholds,
+                                    NbNodeId *id, NbError *err) {
+    const NbNode *node = &l->g->node[quant];
+    const int64_t levels = nb_grid_hi(codes->grid) - nb_grid_lo(codes->grid);
+    const NbShape shape = nb_shape(2, (const int64_t[]){node->shape.dim[1], levels});
+    const char *param = nb_lowering_name(l, name, ".thresholds");
+    if (!param)
         return nb_fail_memory(err, "a name");
     NbNodeId in[2] = {x, -1};
-    NB_TRY(nb_graph_add_param(l->out, name, NB_PARAM_CONST, NB_I32, &shape, &in[1], err));
-    memcpy(l->out->node[in[1]].param.data, thresholds,
-           chain->channels * (size_t)levels * sizeof *thresholds);
+    NB_TRY(nb_graph_add_param(l->out, param, NB_PARAM_CONST, NB_I32, &shape, &in[1], err));
+    memcpy(l->out->node[in[1]].param.data, thresholds, nb_shape_count(&shape) * sizeof *thresholds);
     NbAttr attr = {0};
-    attr.threshold.grid = nb_quant_code_grid(&node->attr.quant);
-    attr.threshold.scale = chain->quant_scale;
-    NB_TRY(nb_graph_add(l->out, NB_OP_THRESHOLD, node->name, 2, in, &attr, &l->codes[id], err));
-    l->out->node[l->codes[id]].layer = node->layer;
+    attr.threshold.grid = codes->grid;
+    attr.threshold.scale = codes->scale;
+    NB_TRY(nb_graph_add(l->out, NB_OP_THRESHOLD, name, 2, in, &attr, id, err));
+    l->out->node[*id].layer = node->layer;
     return NB_OK;
 }
 
@@ -133,14 +128,19 @@ NbStatus nb_lowering_quant(const NbLowering *l, NbNodeId id, NbError *err) {
     NbNodeId source = -1;
     NB_TRY(start_chain(l, id, &chain, err));
     NB_TRY(trace(l, id, &chain, &source, err));
+    const bool behind_codes = l->g->node[source].kind == NB_VALUE_CODED;
+    if (chain.curved && !behind_codes)
+        return nb_lowering_curve(l, id, source, &chain, err);
     int32_t *thresholds =
         NB_NEW(l->scratch, int32_t, chain.channels * (size_t)(chain.hi - chain.lo));
     if (!thresholds)
         return nb_fail_memory(err, "thresholds");
     NbNodeId x = l->codes[source];
-    if (l->g->node[source].kind == NB_VALUE_CODED)
+    if (behind_codes)
         NB_TRY(after_codes(l, source, &chain, thresholds, err));
     else
         NB_TRY(after_conv(l, id, source, &chain, thresholds, &x, err));
-    return emit_threshold(l, id, &chain, x, thresholds, err);
+    const NbCodes codes = {nb_quant_code_grid(&chain.spec), chain.quant_scale};
+    return nb_lowering_emit_threshold(l, id, l->g->node[id].name, &codes, x, thresholds,
+                                      &l->codes[id], err);
 }
