@@ -25,6 +25,7 @@ typedef struct Packer {
     int segments;
     int steps;
     const NbNode *after;
+    const NbTensor *down; /* thresholds of the falling part of a curve; or NULL */
 } Packer;
 
 /* The weight that byte k of a segment is multiplied with. */
@@ -223,6 +224,23 @@ static NB_FALLIBLE pack_codes(const Packer *p, NbConvBlock *b, int first, NbErro
     return NB_OK;
 }
 
+/* Thresholds of the negated sum, -sum >= t, as sum <= -t. */
+static NB_FALLIBLE pack_falls(const Packer *p, NbConvBlock *b, int first, NbError *err) {
+    const int levels = (int)p->down->shape.dim[1];
+    const int32_t *t = (const int32_t *)p->down->data + (ptrdiff_t)first * levels;
+    int32_t *to = NB_NEW(&p->e->arena, int32_t, (size_t)(levels * b->lanes));
+    if (!to)
+        return nb_fail_memory(err, "packed thresholds");
+    for (int k = 0; k < levels; k++)
+        for (int lane = 0; lane < b->lanes; lane++) {
+            const bool is_there = lane < b->live && t[lane * levels + k] != INT32_MAX;
+            to[k * b->lanes + lane] = is_there ? -t[lane * levels + k] : INT32_MIN;
+            b->falls = is_there ? k + 1 : b->falls;
+        }
+    b->fall = to;
+    return NB_OK;
+}
+
 static NB_FALLIBLE pack_block(const Packer *p, NbConvBlock *b, int group, int at, NbError *err) {
     const int left = p->outputs - at;
     const int first = group * p->outputs + at;
@@ -239,6 +257,8 @@ static NB_FALLIBLE pack_block(const Packer *p, NbConvBlock *b, int group, int at
     if (p->after->op == NB_OP_DEQUANT)
         return pack_real(p, b, first, err);
     NB_TRY(pack_codes(p, b, first, err));
+    if (p->down)
+        NB_TRY(pack_falls(p, b, first, err));
     if (p->attr->groups == 1) /* lanes that do not exist may be written: pixels are padded */
         b->live = b->lanes;
     return NB_OK;
@@ -254,7 +274,7 @@ static NB_FALLIBLE find_segments(Packer *p, NbError *err) {
     return p->s->segment ? NB_OK : nb_fail_memory(err, "a convolution");
 }
 
-NbStatus nb_pack_conv(NbEngine *e, NbStep *s, NbNodeId after, NbError *err) {
+NbStatus nb_pack_conv(NbEngine *e, NbStep *s, NbNodeId after, NbNodeId down, NbError *err) {
     const NbNode *conv = &e->graph.node[s->conv];
     const NbNode *weight = &e->graph.node[conv->in[1]];
     const int groups = conv->attr.conv.groups;
@@ -268,6 +288,8 @@ NbStatus nb_pack_conv(NbEngine *e, NbStep *s, NbNodeId after, NbError *err) {
                 .outputs = (int)weight->shape.dim[0] / groups,
                 .channels = (int)weight->shape.dim[1],
                 .after = &e->graph.node[after]};
+    if (down >= 0)
+        p.down = &e->graph.node[e->graph.node[down].in[1]].param;
     NB_TRY(find_segments(&p, err));
     s->attr = conv->attr;
     const int blocks = (p.outputs + NB_LANES - 1) / NB_LANES;

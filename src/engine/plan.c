@@ -160,21 +160,26 @@ static void want_border(NbPlane *in, const NbConvAttr *a) {
         in->border[i] = a->pad[i] > in->border[i] ? a->pad[i] : in->border[i];
 }
 
-static NB_FALLIBLE add_conv(Planner *p, NbNodeId after, NbNodeId conv, NbNodeId written,
+/* The convolution in front of `after`, whose codes become those of `written`: `after` itself, a
+ * pool or a curve; or `real` numbers. */
+static NB_FALLIBLE add_conv(Planner *p, NbNodeId after, NbNodeId written, const NbCurve *curve,
                             float *real, NbError *err) {
+    const NbNodeId conv = p->g->node[after].in[0];
     const NbNode *node = &p->g->node[conv];
     NbStep *s = new_step(p, nb_step_conv, written);
     s->conv = conv;
-    s->pool = written != after;
+    s->pool = written != after && !curve;
     s->real = real;
     NB_TRY(set_inputs(p, s, node->in, 1, err));
     want_border(s->in[0], &node->attr.conv);
-    if (!real) {
+    if (curve)
+        NB_TRY(add_plane(p, written, curve->lo, curve->hi, err));
+    else if (!real) {
         const NbLevels levels = nb_plan_levels(p->g, &p->g->node[after]);
         NB_TRY(add_plane(p, written, levels.lo, levels.lo + levels.count, err));
     }
     s->out = p->e->plane[written];
-    NB_TRY(nb_pack_conv(p->e, s, after, err));
+    NB_TRY(nb_pack_conv(p->e, s, after, curve ? curve->down : -1, err));
     const NbShape *w = &p->g->node[node->in[1]].shape;
     cut(s, (double)nb_shape_count(w) * (double)(node->shape.dim[2] * node->shape.dim[3]),
         s->n_blocks);
@@ -222,7 +227,9 @@ static NB_FALLIBLE add_threshold(Planner *p, NbNodeId id, NbError *err) {
     const NbNode *node = &p->g->node[id];
     if (p->g->node[node->in[0]].op == NB_OP_CONV) {
         const NbNodeId pool = pool_behind(p, id);
-        return add_conv(p, id, node->in[0], pool < 0 ? id : pool, NULL, err);
+        if (nb_plan_in_curve(p->g, id)) /* the ADD computes it */
+            return NB_OK;
+        return add_conv(p, id, pool < 0 ? id : pool, NULL, NULL, err);
     }
     NbStep *s = new_step(p, nb_step_threshold, id);
     const NbNodeId *in = NULL;
@@ -260,7 +267,7 @@ static NB_FALLIBLE add_dequant(Planner *p, NbNodeId id, NbError *err) {
             p->e->output[i] = (NbOutput){
                 .real = real, .dim = {node->shape.dim[2], node->shape.dim[3], node->shape.dim[1]}};
     if (p->g->node[node->in[0]].op == NB_OP_CONV)
-        return add_conv(p, id, node->in[0], id, real, err);
+        return add_conv(p, id, id, NULL, real, err);
     NbStep *s = new_step(p, nb_step_dequant, id);
     const NbNodeId *in = NULL;
     const int n = addends(p, &node->in[0], &in);
@@ -300,6 +307,9 @@ static NB_FALLIBLE add_moved(Planner *p, NbNodeId id, NbPoolWork *work, NbError 
 
 /* An ADD gets a plane only when something reads its codes that cannot add by itself. */
 static NB_FALLIBLE add_sum(Planner *p, NbNodeId id, NbError *err) {
+    NbCurve curve;
+    if (nb_plan_curve(p->g, id, &curve))
+        return add_conv(p, curve.up, id, &curve, NULL, err);
     for (NbNodeId i = id + 1; i < p->g->n_nodes; i++) {
         const NbNode *node = &p->g->node[i];
         if (p->needed[i] && reads(node, id) && node->op != NB_OP_THRESHOLD &&

@@ -97,9 +97,24 @@ typedef struct NbLevels {
 
 NbLevels nb_plan_levels(const NbGraph *g, const NbNode *threshold);
 
+/* An ADD of two THRESHOLDs of one sum, the second one seeing it negated. */
+typedef struct NbCurve {
+    NbNodeId up;
+    NbNodeId down;
+    int lo; /* codes lie in [lo, hi] */
+    int hi;
+} NbCurve;
+
+/* Whether ADD `add` is one, in which the second part counts only where the first has not begun to
+ * rise. */
+bool nb_plan_curve(const NbGraph *g, NbNodeId add, NbCurve *out);
+
+/* Whether this THRESHOLD is read by such an ADD and by nothing else. */
+bool nb_plan_in_curve(const NbGraph *g, NbNodeId threshold);
+
 /* Packs weights and constants of a convolution step; out, in, conv and pool are set. `after` is
- * the THRESHOLD or DEQUANT. */
-NB_FALLIBLE nb_pack_conv(NbEngine *e, NbStep *s, NbNodeId after, NbError *err);
+ * the THRESHOLD or DEQUANT; down: the second THRESHOLD of a curve, or -1. */
+NB_FALLIBLE nb_pack_conv(NbEngine *e, NbStep *s, NbNodeId after, NbNodeId down, NbError *err);
 
 /* How many steps of weights in NB_WEIGHT_K4 may be summed in 16 bits, in aligned groups of so many,
  * when activations are at most `most`: 0 to steps. */

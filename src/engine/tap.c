@@ -31,16 +31,43 @@ static int32_t conv_at(const NbEngine *e, const NbNode *node, int y, int x, int 
     return sum;
 }
 
+static int32_t threshold_at(const NbEngine *e, const NbNode *node, int c, int32_t x) {
+    const NbTensor *t = &e->graph.node[node->in[1]].param;
+    int32_t code = (int32_t)nb_grid_lo(node->attr.threshold.grid);
+    for (int64_t k = 0; k < t->shape.dim[1]; k++) {
+        const int32_t threshold = ((const int32_t *)t->data)[c * t->shape.dim[1] + k];
+        code += threshold != INT32_MAX && x >= threshold;
+    }
+    return code;
+}
+
 static int32_t integer_at(const NbEngine *e, NbNodeId id, int y, int x, int c) {
     const NbNode *node = &e->graph.node[id];
     if (e->plane[id])
         return code_at(e->plane[id], y, x, c);
     if (node->op == NB_OP_CONV)
         return conv_at(e, node, y, x, c);
+    if (node->op == NB_OP_THRESHOLD)
+        return threshold_at(e, node, c, integer_at(e, node->in[0], y, x, c));
     int32_t sum = 0; /* ADD */
     for (int i = 0; i < node->n_in; i++)
         sum += integer_at(e, node->in[i], y, x, c);
     return sum;
+}
+
+/* Whether a value was kept or can be computed from those that were. */
+static bool is_known(const NbEngine *e, NbNodeId id) {
+    const NbNode *node = &e->graph.node[id];
+    if (e->plane[id])
+        return true;
+    if (node->op == NB_OP_CONV)
+        return e->plane[node->in[0]] != NULL;
+    if (node->op == NB_OP_THRESHOLD)
+        return is_known(e, node->in[0]);
+    for (int i = 0; node->op == NB_OP_ADD && i < node->n_in; i++)
+        if (!is_known(e, node->in[i]))
+            return false;
+    return node->op == NB_OP_ADD;
 }
 
 static NB_FALLIBLE find(const NbEngine *e, const char *name, NbNodeId *id, NbError *err) {
@@ -52,12 +79,9 @@ static NB_FALLIBLE find(const NbEngine *e, const char *name, NbNodeId *id, NbErr
     if (*id < 0)
         return nb_fail(NB_ERR_ARGUMENT, err, "the integer graph has no node '%s'", name);
     const NbNode *node = &e->graph.node[*id];
-    if (!e->plane[*id] && node->op != NB_OP_CONV && node->op != NB_OP_ADD)
+    if (!is_known(e, *id))
         return nb_fail(NB_ERR_UNSUPPORTED, err, "the value of %s '%s' is no integers or not needed",
                        nb_op_name(node->op), name);
-    for (int i = 0; !e->plane[*id] && i < (node->op == NB_OP_CONV ? 1 : node->n_in); i++)
-        if (!e->plane[node->in[i]] && e->graph.node[node->in[i]].op != NB_OP_ADD)
-            return nb_fail(NB_ERR_UNSUPPORTED, err, "'%s' was not needed", name);
     return NB_OK;
 }
 

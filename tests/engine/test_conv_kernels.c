@@ -41,6 +41,7 @@ typedef struct Data {
     int64_t add[NB_LANES];
     int32_t shift[NB_LANES];
     int32_t threshold[MOST_ROWS * NB_LANES];
+    int32_t fall[MOST_LEVELS * NB_LANES];
     float scale[NB_LANES];
     float offset[NB_LANES];
     uint8_t want[GUARD + DST + GUARD];
@@ -90,6 +91,10 @@ static void fill_constants(Data *d, NbConvBlock *b, NbRandom *r) {
                                                                                        : t;
         }
     }
+    b->falls = pick(r, 3) ? 0 : pick(r, 20);
+    for (int i = 0; i < b->falls * b->lanes; i++)
+        d->fall[i] = pick(r, 5) ? pick(r, 2000000) - 1000000 : INT32_MIN;
+    b->fall = d->fall;
     b->start = d->start;
     b->mul = d->mul;
     b->add = d->add;

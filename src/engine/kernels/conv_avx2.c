@@ -112,7 +112,11 @@ static inline void emit(const NbConvBlock *b, int lane, __m256i v, char *dst) {
         emit_real(b, lane, v, (float *)(void *)dst);
         return;
     }
-    const __m256i code = codes(b, lane, v);
+    __m256i code = codes(b, lane, v);
+    for (int k = 0; k < b->falls; k++) {
+        const __m256i above = _mm256_cmpgt_epi32(v, load(b->fall + k * b->lanes + lane));
+        code = _mm256_add_epi32(code, _mm256_add_epi32(above, _mm256_set1_epi32(1)));
+    }
     const __m128i words =
         _mm_packs_epi32(_mm256_castsi256_si128(code), _mm256_extracti128_si256(code, 1));
     const __m128i bytes = _mm_packus_epi16(words, words);

@@ -25,16 +25,24 @@ static uint8_t clamp_code(int64_t code, int levels) {
     return (uint8_t)(code < 0 ? 0 : code > levels ? levels : code);
 }
 
+static uint8_t count_fallen(const NbConvBlock *b, int lane, int32_t sum) {
+    int count = 0;
+    for (int k = 0; k < b->falls; k++)
+        count += sum <= b->fall[k * b->lanes + lane];
+    return (uint8_t)count;
+}
+
 static void emit_bytes(const NbConvBlock *b, const int32_t *sum, uint8_t *dst) {
     for (int i = 0; i < b->live; i++) {
+        const int fallen = count_fallen(b, i, sum[i]);
         if (b->emit == NB_EMIT_LEVELS) {
-            dst[i] = (uint8_t)count_reached(b, i, sum[i]);
+            dst[i] = (uint8_t)(fallen + count_reached(b, i, sum[i]));
             continue;
         }
         const int64_t scaled = (int64_t)sum[i] * b->mul[i] + b->add[i];
         const uint8_t code = clamp_code(nb_requant_shift(scaled, b->shift[i]), b->levels);
         const bool next = b->emit == NB_EMIT_NEAR && sum[i] >= b->threshold[code * b->lanes + i];
-        dst[i] = (uint8_t)(code + next);
+        dst[i] = (uint8_t)(fallen + code + next);
     }
 }
 

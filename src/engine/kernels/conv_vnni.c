@@ -122,7 +122,13 @@ static inline void emit_16(const NbConvBlock *b, const Constants *c, __m512i v, 
         _mm512_mask_storeu_ps(dst, live_lanes(b), y);
         return;
     }
-    const __m128i bytes = _mm512_cvtepi32_epi8(codes_16(b, c, v));
+    __m512i code = codes_16(b, c, v);
+    for (int k = 0; k < b->falls; k++) {
+        const __m512i t = _mm512_loadu_si512(b->fall + k * NB_LANES);
+        code =
+            _mm512_mask_add_epi32(code, _mm512_cmple_epi32_mask(v, t), code, _mm512_set1_epi32(1));
+    }
+    const __m128i bytes = _mm512_cvtepi32_epi8(code);
     if (b->live == NB_LANES)
         _mm_storeu_si128((__m128i *)(void *)dst, bytes);
     else
@@ -175,34 +181,37 @@ static inline __m256i count_8(const NbConvBlock *b, __m256i v) {
     return count;
 }
 
-/* v: sums in the low halves of 64-bit lanes. */
-static inline __m128i codes_8(const NbConvBlock *b, const Constants *c, __m512i wide) {
-    const __m256i v = _mm512_cvtepi64_epi32(wide);
+/* wide: the sums v in the low halves of 64-bit lanes. */
+static inline __m256i codes_8(const NbConvBlock *b, const Constants *c, __m512i wide, __m256i v) {
     if (c->emit == NB_EMIT_MUL32) {
         __m256i code = _mm256_mullo_epi32(v, _mm512_castsi512_si256(c->mul[0]));
         code = _mm256_add_epi32(code, _mm512_castsi512_si256(c->add[0]));
         code = _mm256_srav_epi32(code, _mm512_castsi512_si256(c->shift[0]));
         code = _mm256_max_epi32(code, _mm256_setzero_si256());
-        return _mm256_cvtepi32_epi8(_mm256_min_epi32(code, _mm512_castsi512_si256(c->top)));
+        return _mm256_min_epi32(code, _mm512_castsi512_si256(c->top));
     }
     if (c->emit == NB_EMIT_LEVELS)
-        return _mm256_cvtepi32_epi8(b->levels > SEARCH_LEVELS ? search_8(b, v) : count_8(b, v));
-    const __m512i code = scale_64(c, 0, wide);
-    if (c->emit == NB_EMIT_NEAR)
-        return _mm256_cvtepi32_epi8(step_8(b, v, _mm512_cvtepi64_epi32(code), 1));
-    return _mm512_cvtepi64_epi8(code);
+        return b->levels > SEARCH_LEVELS ? search_8(b, v) : count_8(b, v);
+    const __m256i code = _mm512_cvtepi64_epi32(scale_64(c, 0, wide));
+    return c->emit == NB_EMIT_NEAR ? step_8(b, v, code, 1) : code;
 }
 
-static inline void emit_8(const NbConvBlock *b, const Constants *c, __m512i v, char *dst) {
+static inline void emit_8(const NbConvBlock *b, const Constants *c, __m512i wide, char *dst) {
+    const __m256i v = _mm512_cvtepi64_epi32(wide);
     if (c->emit == NB_EMIT_FLOAT) {
-        const __m256 sum = _mm256_cvtepi32_ps(_mm512_cvtepi64_epi32(v));
-        __m256 y = _mm256_mul_ps(sum, _mm256_loadu_ps(b->scale));
+        __m256 y = _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_loadu_ps(b->scale));
         if (b->offset)
             y = _mm256_add_ps(y, _mm256_loadu_ps(b->offset));
         _mm256_mask_storeu_ps(dst, (__mmask8)live_lanes(b), y);
         return;
     }
-    const __m128i bytes = codes_8(b, c, v);
+    __m256i code = codes_8(b, c, wide, v);
+    for (int k = 0; k < b->falls; k++) {
+        const __m256i t = load_8(b->fall + k * (NB_LANES / 2));
+        code =
+            _mm256_mask_add_epi32(code, _mm256_cmple_epi32_mask(v, t), code, _mm256_set1_epi32(1));
+    }
+    const __m128i bytes = _mm256_cvtepi32_epi8(code);
     if (b->live == NB_LANES / 2)
         _mm_storel_epi64((__m128i *)(void *)dst, bytes);
     else

@@ -56,6 +56,8 @@ typedef struct NbConvBlock {
     const int64_t *add;       /* [lanes] */
     const int32_t *shift;     /* [lanes] 0 to 31, with 64 bits 0 to 62 */
     const int32_t *threshold; /* [nb_threshold_rows(levels)][lanes], ascending */
+    int falls;                /* a byte grows by the number of fall[k] with sum <= fall[k] */
+    const int32_t *fall;      /* [falls][lanes]; INT32_MIN, which no sum is, for fewer */
     const float *scale;       /* [lanes] */
     const float *offset;      /* [lanes] or NULL */
     void *dst;                /* output pixel (0, 0), first lane: bytes, or floats (FLOAT) */
