@@ -240,16 +240,46 @@ void nb_nn_stage_forward(const NbNnTask *task, const NbNnChain *chain, int index
         x->k->sigmoid(in, n, out, NULL);
 }
 
+/* A chain that is a batch norm, perhaps RELU or LEAKY_RELU, and a quantizer, which one loop does.
+ */
+static bool is_one_loop(const NbNnChain *chain) {
+    const NbNnStage *const s = chain->stage;
+    const int n = chain->n_stages;
+    if (n < 2 || n > 3 || s[0].op != NB_OP_BATCHNORM || !s[n - 1].fast_quant)
+        return false;
+    return n == 2 || s[1].op == NB_OP_RELU || s[1].op == NB_OP_LEAKY_RELU;
+}
+
+static float slope_of(const NbExecutor *x, const NbNnChain *chain) {
+    const NbNnStage *const s = &chain->stage[1];
+    if (chain->n_stages == 2)
+        return 1.0F;
+    return s->op == NB_OP_RELU ? 0.0F : x->g->node[s->node].attr.leaky_relu.slope;
+}
+
+static void all_stages(const NbNnTask *task, const NbNnChain *chain, const float *in, size_t n,
+                       float *tile, float *last) {
+    const float *const par[2] = {chain->affine[0], chain->affine[1]};
+    const int stages = chain->n_stages;
+    if (is_one_loop(chain)) {
+        task->x->k->norm_act_quant(in, par, chain->period, slope_of(task->x, chain),
+                                   &chain->stage[stages - 1].quant, n, last);
+        return;
+    }
+    for (int s = 0; s < stages; s++) {
+        float *const out = s == stages - 1 ? last : tile;
+        nb_nn_stage_forward(task, chain, s, in, n, out);
+        in = out;
+    }
+}
+
 /* Everything of one tile. kept: where the input stays, or the same memory as `tile`. */
 static void forward_tile(const NbNnTask *task, const NbNnChain *chain, const NbNnTile *t,
                          float *kept, float *tile, float *to) {
     const NbNnKernels *const k = task->x->k;
-    const float *in = kept;
-    for (int s = 0; s < chain->n_stages; s++) {
-        float *const out = s == chain->n_stages - 1 && !chain->pool ? to + t->out : tile;
-        nb_nn_stage_forward(task, chain, s, in, t->all, out);
-        in = out;
-    }
+    float *const last = chain->pool ? tile : to + t->out;
+    const float *const in = chain->n_stages ? last : kept;
+    all_stages(task, chain, kept, t->all, tile, last);
     if (chain->pool && kept != tile)
         k->pool_pick(in, kept, t->n, to + t->out, (float *)nb_nn_at(task, chain->top) + t->out,
                      (uint8_t *)nb_nn_at(task, chain->which) + t->out);

@@ -41,7 +41,7 @@ static void fill(Data *d, int seed) {
 
 /* What one version makes of the data. */
 typedef struct Results {
-    float y[27][N];
+    float y[29][N];
     double sum[4][N];
     double d_scale[2];
     uint8_t which[N];
@@ -76,6 +76,7 @@ static void run(const NbNnKernels *k, const Data *d, size_t c, size_t n, Results
         const NbNnQuant q = {.scale = 0.5F, .lo = -3.0F, .hi = 11.0F, .ste = ste};
         r->d_scale[ste] = k->quant_back(d->x, &q, n, r->y[13 + ste]);
         k->quant(d->x, &q, n, r->y[15]);
+        k->norm_act_quant(d->x, par, p, 0.25F * (float)ste, &q, n, r->y[27 + ste]);
     }
     memcpy(r->y[24], d->g, n * sizeof *d->g);
     k->larger(d->x, n / 2, r->y[24]);
@@ -107,6 +108,27 @@ static void every_version_gives_the_bits_of_plain_c(void **state) {
                     fail_msg("%s differs from c at %zu channels", nb_isa_name((NbIsa)isa),
                              channels[i]);
             }
+}
+
+static void one_loop_gives_the_bits_of_three(void **state) {
+    (void)state;
+    static Data d;
+    static float want[N];
+    static float got[N];
+    static const float slope[] = {0.0F, 0.1F, 1.0F};
+    const NbNnQuant q = {.scale = 0.25F, .lo = -4.0F, .hi = 11.0F};
+    for (int isa = 0; isa <= (int)nb_isa_detect(); isa++)
+        for (int i = 0; i < 3; i++) {
+            const NbNnKernels *const k = nb_nn_kernels((NbIsa)isa);
+            fill(&d, i);
+            const float *const par[2] = {d.par[0], d.par[1]};
+            k->affine(d.x, par[0], par[1], 64, N, want);
+            k->leaky(want, slope[i], N, want);
+            k->quant(want, &q, N, want);
+            k->norm_act_quant(d.x, par, 64, slope[i], &q, N, got);
+            for (size_t j = 0; j < N; j++)
+                assert_true(got[j] == want[j]);
+        }
 }
 
 static bool same(float a, float b) {
@@ -141,6 +163,7 @@ static void silu_and_sigmoid_have_the_bits_of_the_reference(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_version_gives_the_bits_of_plain_c),
+        cmocka_unit_test(one_loop_gives_the_bits_of_three),
         cmocka_unit_test(silu_and_sigmoid_have_the_bits_of_the_reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,10 @@ typedef struct NbNnKernels {
     /* y *= x */
     void (*times)(const float *x, size_t n, float *y);
     void (*quant)(const float *x, const NbNnQuant *q, size_t n, float *codes);
+    /* affine (par: a, b), leaky (slope 0: RELU, 1: nothing) and quant in one pass; codes may be x
+     */
+    void (*norm_act_quant)(const float *x, const float *const par[2], size_t p, float slope,
+                           const NbNnQuant *q, size_t n, float *codes);
     /* g becomes d loss / d x; the answer is d loss / d scale (nb_quant_backward_row) */
     double (*quant_back)(const float *x, const NbNnQuant *q, size_t n, float *g);
     /* dx = a * ((g - m0) - (x - mean) * m1), par: a, mean, m0, m1: batch norm; dx may be g */
