@@ -92,22 +92,21 @@ void nb_nn_chains_prepare(NbExecutor *x) {
     }
 }
 
-bool nb_nn_tile(const NbNnChain *chain, size_t index, NbNnTile *tile) {
+bool nb_nn_tile(const NbNnChain *chain, const int rows[2], size_t index, NbNnTile *tile) {
     const size_t c = (size_t)chain->c;
     const size_t w = (size_t)chain->w;
-    const size_t h = (size_t)chain->h;
     const size_t size = tile_size(chain);
     if (!chain->pool) {
         const size_t step = size / c * c;
-        const size_t all = h * w * c;
-        const size_t at = index * step;
-        const size_t n = at < all ? (all - at < step ? all - at : step) : 0;
+        const size_t end = (size_t)rows[1] * w * c;
+        const size_t at = (size_t)rows[0] * w * c + index * step;
+        const size_t n = at < end ? (end - at < step ? end - at : step) : 0;
         *tile = (NbNnTile){.at = at, .out = at, .n = n, .all = n};
         return n > 0;
     }
     const size_t columns = size / (4 * c); /* of the output */
     const size_t in_row = (w / 2 + columns - 1) / columns;
-    const size_t row = index / in_row;
+    const size_t row = (size_t)(rows[0] / 2) + index / in_row;
     const size_t first = index % in_row * columns;
     const size_t n = w / 2 - first < columns ? w / 2 - first : columns;
     const size_t at = (2 * row * w + 2 * first) * c;
@@ -116,7 +115,7 @@ bool nb_nn_tile(const NbNnChain *chain, size_t index, NbNnTile *tile) {
                        .out = (row * (w / 2) + first) * c,
                        .n = n * c,
                        .all = 4 * n * c};
-    return row < h / 2;
+    return row < (size_t)(rows[1] / 2);
 }
 
 /* From what is stored to real numbers. */
@@ -296,8 +295,9 @@ void nb_nn_chain_forward(const NbNnTask *task, const NbNnStep *step) {
     float *const tile = chain->pick && x->train ? kept + tile_size(chain) : kept;
     const float *const from = nb_nn_at(task, x->value[chain->x].value);
     float *const to = nb_nn_at(task, x->value[chain->tail].value);
+    const int rows[2] = {0, chain->h};
     NbNnTile t;
-    for (size_t i = 0; nb_nn_tile(chain, i, &t); i++) {
+    for (size_t i = 0; nb_nn_tile(chain, rows, i, &t); i++) {
         nb_nn_tile_load(task, chain, from, &t, kept);
         forward_tile(task, chain, &t, kept, tile, to);
     }

@@ -193,6 +193,20 @@ static void plain_backward(const NbNnTask *task, NbNnChain *chain, const NbNnTil
     stages_backward(task, chain, t->all, 0, w);
 }
 
+void nb_nn_chain_norm_rows(const NbNnTask *task, NbNnChain *chain, const int rows[2], float *to) {
+    const float *const from = nb_nn_at(task, task->x->value[chain->x].value);
+    const size_t base = (size_t)rows[0] * (size_t)chain->w * (size_t)chain->c;
+    const Work w = work_at(task, chain);
+    NbNnTile t;
+    for (size_t i = 0; nb_nn_tile(chain, rows, i, &t); i++) {
+        nb_nn_tile_load(task, chain, from, &t, w.in[0]);
+        norm_backward(task, chain, &t, &w);
+        t.at -= base;
+        t.lower -= base;
+        give(task, chain, &t, false, w.g, w.in[0], to);
+    }
+}
+
 void nb_nn_chain_backward(const NbNnTask *task, const NbNnStep *step) {
     NbExecutor *const x = task->x;
     NbNnChain *const chain = &x->chain[step->unit];
@@ -200,12 +214,13 @@ void nb_nn_chain_backward(const NbNnTask *task, const NbNnStep *step) {
     float *const to = step->b >= 0 ? nb_nn_at(task, step->b) : NULL;
     const Work w = work_at(task, chain);
     const bool norm = chain->norm >= 0;
+    const int rows[2] = {0, chain->h};
     NbNnTile t;
     if (norm && !to)
         return; /* only the batch norm's own parameters want gradients */
     if (!norm && task->first)
         clear_sums(chain, task->shard);
-    for (size_t i = 0; nb_nn_tile(chain, i, &t); i++) {
+    for (size_t i = 0; nb_nn_tile(chain, rows, i, &t); i++) {
         nb_nn_tile_load(task, chain, from, &t, w.in[0]);
         if (norm)
             norm_backward(task, chain, &t, &w);

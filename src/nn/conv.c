@@ -74,7 +74,7 @@ static NB_FALLIBLE make_primitives(NbExecutor *x, NbNnConv *conv, NbError *err) 
         NB_TRY(try_primitive(x, &conv->shape, NB_CONV_BACKWARD_WEIGHTS, &conv->back_weights, err));
     if (x->value[conv->x].needs_grad)
         NB_TRY(try_primitive(x, &conv->shape, NB_CONV_BACKWARD_DATA, &conv->back_data, err));
-    return NB_OK;
+    return nb_nn_bands_new(x, conv, err);
 }
 
 static NB_FALLIBLE take_packed(NbExecutor *x, const NbDnnlConv *p, float **out, NbError *err) {
@@ -111,6 +111,8 @@ void nb_nn_conv_free(NbNnConv *conv) {
     nb_dnnl_conv_free(conv->forward);
     nb_dnnl_conv_free(conv->back_data);
     nb_dnnl_conv_free(conv->back_weights);
+    for (int i = 0; i < NB_NN_BAND_KINDS; i++)
+        nb_dnnl_conv_free(conv->band_weights[i]);
     nb_dnnl_conv_free(conv->chunk[0]);
     nb_dnnl_conv_free(conv->chunk[1]);
 }
@@ -122,6 +124,9 @@ static size_t most_scratch(const NbNnConv *conv) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i] && nb_dnnl_conv_scratch_bytes(all[i]) > most)
             most = nb_dnnl_conv_scratch_bytes(all[i]);
+    for (int i = 0; i < conv->n_band_kinds; i++)
+        if (nb_dnnl_conv_scratch_bytes(conv->band_weights[i]) > most)
+            most = nb_dnnl_conv_scratch_bytes(conv->band_weights[i]);
     return round_up(most);
 }
 

@@ -57,6 +57,16 @@ typedef struct NbNnValue {
     float scale;       /* coded: of this forward (scale_source's) */
 } NbNnValue;
 
+/* Rows of the output of a convolution that are computed together, so that they stay in cache. */
+typedef struct NbNnBand {
+    int first; /* row of the output */
+    int end;
+    int in_first; /* row of the input where the band's input begins */
+    int kind;     /* index of its primitives */
+} NbNnBand;
+
+enum { NB_NN_BAND_KINDS = 4 };
+
 typedef struct NbNnConv {
     NbNodeId node;
     NbNodeId x;            /* source of the input */
@@ -78,6 +88,12 @@ typedef struct NbNnConv {
     int chunk_channels;
     NbDnnlConv *chunk[2]; /* of full and of last size */
     float **chunk_packed;
+    /* Large maps whose input wants no gradient: band.c. */
+    int n_bands; /* 0: not cut */
+    NbNnBand *band;
+    int n_band_kinds;
+    NbConvShape band_shape[NB_NN_BAND_KINDS];
+    NbDnnlConv *band_weights[NB_NN_BAND_KINDS];
     float *slice;                 /* weights of one part */
     float *code;                  /* [weights] of quantized weights */
     float *real;                  /* [weights] dequantized */
@@ -248,6 +264,11 @@ NB_FALLIBLE nb_nn_convs_finish(NbExecutor *x, NbError *err);
 size_t nb_nn_conv_scratch(const NbNnConv *conv);
 size_t nb_nn_conv_gradient_bytes(const NbNnConv *conv); /* packed gradient of the weights */
 
+/* band.c */
+NB_FALLIBLE nb_nn_bands_new(NbExecutor *x, NbNnConv *conv, NbError *err);
+size_t nb_nn_band_scratch(const NbNnConv *conv, const NbNnChain *chain);
+NbNnRun nb_nn_band_backward;
+
 /* chain.c, chain_backward.c */
 NB_FALLIBLE nb_nn_chain_new(NbExecutor *x, NbNnChain *chain, NbError *err);
 void nb_nn_chains_prepare(NbExecutor *x);
@@ -265,6 +286,10 @@ void nb_nn_widen(const NbNnChain *chain, const float *narrow, float *wide);
 /* Channel c of partial sums `which` (0, 1) over all shards, in their order. */
 double nb_nn_chain_sum(const NbExecutor *x, const NbNnChain *chain, int which, size_t c);
 
+/* Input gradient of rows[0] to rows[1], of a chain with a batch norm, into `to`: these rows only.
+ */
+void nb_nn_chain_norm_rows(const NbNnTask *task, NbNnChain *chain, const int rows[2], float *to);
+
 /* A tile: pixels in a row; or with a pool, the pixels of n elements of the output, in four planes:
  * upper left, upper right, lower left, lower right. */
 typedef struct NbNnTile {
@@ -275,8 +300,8 @@ typedef struct NbNnTile {
     size_t all;   /* elements in the tile: n or 4 n */
 } NbNnTile;
 
-/* Tile `index` of the chain; false: there is none. */
-bool nb_nn_tile(const NbNnChain *chain, size_t index, NbNnTile *tile);
+/* Tile `index` of rows[0] to rows[1] (even numbers with a pool); false: there is none. */
+bool nb_nn_tile(const NbNnChain *chain, const int rows[2], size_t index, NbNnTile *tile);
 /* The input of the chain, real. */
 void nb_nn_tile_load(const NbNnTask *task, const NbNnChain *chain, const float *x,
                      const NbNnTile *tile, float *out);

@@ -27,16 +27,16 @@ static const struct {
     NbNnRun *run;
     const char *name;
 } kinds[] = {
-    {nb_nn_input_forward, "input"},        {nb_nn_conv_forward, "conv"},
-    {nb_nn_conv_backward, "conv"},         {nb_nn_chain_statistics, "statistics"},
-    {nb_nn_chain_forward, "chain"},        {nb_nn_chain_sums, "sums"},
-    {nb_nn_chain_backward, "chain"},       {nb_nn_pool_forward, "pool"},
-    {nb_nn_pool_backward, "pool"},         {nb_nn_upsample_forward, "upsample"},
-    {nb_nn_upsample_backward, "upsample"}, {nb_nn_pad_forward, "pad"},
-    {nb_nn_pad_backward, "pad"},           {nb_nn_concat_forward, "concat"},
-    {nb_nn_concat_backward, "concat"},     {nb_nn_add_forward, "add"},
-    {nb_nn_add_backward, "add"},           {nb_nn_real_forward, "output"},
-    {nb_nn_seed_backward, "output"},
+    {nb_nn_input_forward, "input"},       {nb_nn_conv_forward, "conv"},
+    {nb_nn_conv_backward, "conv"},        {nb_nn_chain_statistics, "statistics"},
+    {nb_nn_chain_forward, "chain"},       {nb_nn_chain_sums, "sums"},
+    {nb_nn_chain_backward, "chain"},      {nb_nn_band_backward, "bands"},
+    {nb_nn_pool_forward, "pool"},         {nb_nn_pool_backward, "pool"},
+    {nb_nn_upsample_forward, "upsample"}, {nb_nn_upsample_backward, "upsample"},
+    {nb_nn_pad_forward, "pad"},           {nb_nn_pad_backward, "pad"},
+    {nb_nn_concat_forward, "concat"},     {nb_nn_concat_backward, "concat"},
+    {nb_nn_add_forward, "add"},           {nb_nn_add_backward, "add"},
+    {nb_nn_real_forward, "output"},       {nb_nn_seed_backward, "output"},
 };
 
 bool nb_executor_profile(const NbExecutor *x, int i, NbExecutorProfile *out) {

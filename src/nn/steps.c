@@ -178,34 +178,76 @@ static NB_FALLIBLE gives(NbExecutor *x, NbNodeId id, NbError *err) {
     return NB_OK;
 }
 
-static NB_FALLIBLE conv_backward(NbExecutor *x, int index, NbError *err) {
-    NbNnConv *const conv = &x->conv[index];
+/* The input of a convolution for its backward. Pictures are made again instead of kept. */
+static NB_FALLIBLE input_again(NbExecutor *x, const NbNnConv *conv, NbNnBuffer *source,
+                               NbError *err) {
     const NbNnValue *const in = &x->value[conv->x];
-    NbNnBuffer source = in->value;
-    if (conv->x == x->input) { /* made again from the picture instead of kept */
-        NB_TRY(take_buffer(x, in->count * sizeof(float), NB_NN_PER_PICTURE, &source, err));
-        NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_input_forward, .node = conv->x, .b = source},
-                        err));
-        uses(x, source);
-    }
+    *source = in->value;
+    if (conv->x != x->input)
+        return NB_OK;
+    NB_TRY(take_buffer(x, in->count * sizeof(float), NB_NN_PER_PICTURE, source, err));
+    NB_TRY(
+        add_step(x, &(NbNnStep){.run = nb_nn_input_forward, .node = conv->x, .b = *source}, err));
+    uses(x, *source);
+    return NB_OK;
+}
+
+/* The step added last makes the gradient of the weights of a shard. */
+static NB_FALLIBLE gives_weights(NbExecutor *x, int index, NbNnBuffer source, NbError *err) {
+    NbNnConv *const conv = &x->conv[index];
+    const size_t bytes = nb_nn_conv_gradient_bytes(conv);
+    NB_TRY(take_buffer(x, bytes, NB_NN_PER_SHARD, &conv->dw, err));
+    uses(x, source);
+    uses(x, conv->dw);
+    x->pending += bytes * (size_t)x->shards;
+    return reduce_after(x, nb_nn_conv_reduce, index, err);
+}
+
+static NB_FALLIBLE conv_backward(NbExecutor *x, int index, NbError *err) {
+    const NbNnConv *const conv = &x->conv[index];
+    NbNnBuffer source;
+    NB_TRY(input_again(x, conv, &source, err));
     NB_TRY(add_step(
         x,
         &(NbNnStep){
             .run = nb_nn_conv_backward, .node = conv->node, .unit = index, .a = source, .b = -1},
         err));
     uses(x, x->value[conv->node].grad);
-    if (conv->weight_grad_wanted) {
-        uses(x, source);
-        NB_TRY(take_buffer(x, nb_nn_conv_gradient_bytes(conv), NB_NN_PER_SHARD, &conv->dw, err));
-        uses(x, conv->dw);
-    }
-    if (in->needs_grad)
+    if (conv->weight_grad_wanted)
+        NB_TRY(gives_weights(x, index, source, err));
+    if (x->value[conv->x].needs_grad)
         NB_TRY(gives(x, conv->x, err));
-    if (!conv->weight_grad_wanted)
-        return NB_OK;
-    NB_TRY(reduce_after(x, nb_nn_conv_reduce, index, err));
-    x->pending += nb_nn_conv_gradient_bytes(conv) * (size_t)x->shards;
     return x->pending > MAX_PENDING ? end_phase(x, err) : NB_OK;
+}
+
+/* Backward of a chain and of the convolution in front of it, together. */
+static NB_FALLIBLE band_backward(NbExecutor *x, const NbNnChain *chain, int index, NbError *err) {
+    const NbNnConv *const conv = &x->conv[index];
+    const size_t scratch = nb_nn_band_scratch(conv, chain);
+    NbNnBuffer source;
+    x->scratch_bytes = scratch > x->scratch_bytes ? scratch : x->scratch_bytes;
+    NB_TRY(input_again(x, conv, &source, err));
+    NB_TRY(add_step(
+        x,
+        &(NbNnStep){
+            .run = nb_nn_band_backward, .node = conv->node, .unit = index, .a = source, .b = -1},
+        err));
+    uses(x, x->value[conv->node].value);
+    uses(x, chain->which);
+    uses(x, x->value[chain->tail].grad);
+    NB_TRY(gives_weights(x, index, source, err));
+    return x->pending > MAX_PENDING ? end_phase(x, err) : NB_OK;
+}
+
+/* Whether the node is a convolution whose backward goes in bands, with the chain that reads it. */
+static bool in_bands(const NbExecutor *x, NbNodeId id) {
+    const NbNnValue *const v = &x->value[id];
+    if (v->conv < 0 || x->conv[v->conv].n_bands == 0 || v->readers != 1)
+        return false;
+    for (int i = 0; i < x->n_chains; i++)
+        if (x->chain[i].x == id)
+            return x->chain[i].norm >= 0;
+    return false;
 }
 
 static NB_FALLIBLE chain_backward(NbExecutor *x, int index, NbError *err) {
@@ -219,6 +261,8 @@ static NB_FALLIBLE chain_backward(NbExecutor *x, int index, NbError *err) {
         NB_TRY(reduce_after(x, nb_nn_chain_reduce_sums, index, err));
         NB_TRY(end_phase(x, err));
     }
+    if (in_bands(x, chain->x))
+        return band_backward(x, chain, in->conv, err);
     NB_TRY(add_step(
         x, &(NbNnStep){.run = nb_nn_chain_backward, .node = chain->tail, .unit = index, .b = -1},
         err));
@@ -250,7 +294,7 @@ static NB_FALLIBLE node_backward(NbExecutor *x, NbNodeId id, NbError *err) {
     if (chain >= 0)
         return x->chain[chain].tail == id ? chain_backward(x, chain, err) : NB_OK;
     switch (node->op) {
-    case NB_OP_CONV: return conv_backward(x, x->value[id].conv, err);
+    case NB_OP_CONV: return in_bands(x, id) ? NB_OK : conv_backward(x, x->value[id].conv, err);
     case NB_OP_MAXPOOL: return inputs_backward(x, nb_nn_pool_backward, id, 1, err);
     case NB_OP_UPSAMPLE: return inputs_backward(x, nb_nn_upsample_backward, id, 1, err);
     case NB_OP_PAD: return inputs_backward(x, nb_nn_pad_backward, id, 1, err);

@@ -322,6 +322,10 @@ size_t nb_dnnl_conv_weight_bytes(const NbDnnlConv *conv) { return conv->weight_b
 size_t nb_dnnl_conv_scratch_bytes(const NbDnnlConv *conv) { return conv->scratch_bytes; }
 const char *nb_dnnl_conv_name(const NbDnnlConv *conv) { return conv->name; }
 
+bool nb_dnnl_conv_same_packing(const NbDnnlConv *a, const NbDnnlConv *b) {
+    return dnnl_memory_desc_equal(weights_md(a), weights_md(b)) != 0;
+}
+
 static dnnl_status_t reorder(const NbDnnlConv *conv, int worker, bool pack, float *plain,
                              float *packed) {
     dnnl_memory_t *const m = conv->memory[worker];

@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct NbConvShape {
@@ -47,6 +48,9 @@ void nb_dnnl_conv_free(NbDnnlConv *conv); /* NULL is allowed */
 size_t nb_dnnl_conv_weight_bytes(const NbDnnlConv *conv);  /* packed weights */
 size_t nb_dnnl_conv_scratch_bytes(const NbDnnlConv *conv); /* for one run; may be 0 */
 const char *nb_dnnl_conv_name(const NbDnnlConv *conv);     /* oneDNN's name of what will run */
+
+/* Whether both pack weights in the same way, so that packed ones can be exchanged or added. */
+bool nb_dnnl_conv_same_packing(const NbDnnlConv *a, const NbDnnlConv *b);
 
 /* Weights [oc, ic / groups, kh, kw] to packed ones and back (the packed ones are 64-byte aligned,
  * as all scratch is). */
