@@ -19,14 +19,11 @@ typedef struct AxisGrad {
     float lo, hi, size;
 } AxisGrad;
 
-static Axis axis(float centre1, float size1, float centre2, float size2, float eps) {
-    Axis a = {.lo1 = centre1 - size1 / 2.0F,
-              .hi1 = centre1 + size1 / 2.0F,
-              .lo2 = centre2 - size2 / 2.0F,
-              .hi2 = centre2 + size2 / 2.0F};
+/* i: 0 across, 1 down; the boxes given by corners. */
+static Axis axis(const float box1[4], const float box2[4], int i, float eps) {
+    Axis a = {.lo1 = box1[i], .hi1 = box1[2 + i], .lo2 = box2[i], .hi2 = box2[2 + i]};
     a.inter = fmaxf(fminf(a.hi1, a.hi2) - fmaxf(a.lo1, a.lo2), 0.0F);
     a.hull = fmaxf(a.hi1, a.hi2) - fminf(a.lo1, a.lo2);
-    /* not size1: the difference of the edges is what was rounded */
     a.size1 = a.hi1 - a.lo1 + eps;
     a.size2 = a.hi2 - a.lo2 + eps;
     return a;
@@ -88,10 +85,10 @@ static float aspect_penalty(const Axis *x, const Axis *y, float iou, AxisGrad *g
     return v * alpha;
 }
 
-float nb_box_similarity(NbSimilarity kind, const float box1[4], const float box2[4],
-                        float grad1[4]) {
-    const Axis x = axis(box1[0], box1[2], box2[0], box2[2], 0.0F);
-    const Axis y = axis(box1[1], box1[3], box2[1], box2[3], epsilon);
+float nb_box_similarity_xyxy(NbSimilarity kind, const float box1[4], const float box2[4],
+                             float grad1[4]) {
+    const Axis x = axis(box1, box2, 0, 0.0F);
+    const Axis y = axis(box1, box2, 1, epsilon);
     const float inter = x.inter * y.inter;
     const float all = x.size1 * y.size1 + x.size2 * y.size2 - inter + epsilon;
     const float iou = inter / all;
@@ -115,10 +112,30 @@ float nb_box_similarity(NbSimilarity kind, const float box1[4], const float box2
     gy.size += d_union * x.size1;
     const AxisGrad *const g[2] = {&gx, &gy};
     for (int i = 0; i < 2; i++) {
-        const float lo = g[i]->lo - g[i]->size;
-        const float hi = g[i]->hi + g[i]->size;
-        grad1[i] = lo + hi;
-        grad1[2 + i] = (hi - lo) / 2.0F;
+        grad1[i] = g[i]->lo - g[i]->size;
+        grad1[2 + i] = g[i]->hi + g[i]->size;
     }
     return iou - penalty;
+}
+
+static void corners(const float box[4], float xyxy[4]) {
+    for (int i = 0; i < 2; i++) {
+        xyxy[i] = box[i] - box[2 + i] / 2.0F;
+        xyxy[2 + i] = box[i] + box[2 + i] / 2.0F;
+    }
+}
+
+float nb_box_similarity(NbSimilarity kind, const float box1[4], const float box2[4],
+                        float grad1[4]) {
+    float xyxy1[4];
+    float xyxy2[4];
+    float edge[4];
+    corners(box1, xyxy1);
+    corners(box2, xyxy2);
+    const float value = nb_box_similarity_xyxy(kind, xyxy1, xyxy2, grad1 ? edge : NULL);
+    for (int i = 0; grad1 && i < 2; i++) {
+        grad1[i] = edge[i] + edge[2 + i];
+        grad1[2 + i] = (edge[2 + i] - edge[i]) / 2.0F;
+    }
+    return value;
 }

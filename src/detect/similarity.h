@@ -17,4 +17,8 @@ typedef enum NbSimilarity { NB_IOU, NB_GIOU, NB_DIOU, NB_CIOU } NbSimilarity;
 float nb_box_similarity(NbSimilarity kind, const float box1[4], const float box2[4],
                         float grad1[4]);
 
+/* The same for boxes given by their corners: left, top, right, bottom. */
+float nb_box_similarity_xyxy(NbSimilarity kind, const float box1[4], const float box2[4],
+                             float grad1[4]);
+
 #endif

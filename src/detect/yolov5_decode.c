@@ -2,16 +2,15 @@
 #include "detect/yolov5_decode.h"
 
 #include "base/size.h"
+#include "detect/sigmoid.h"
 
 #include <math.h>
 
 enum { OBJ = 4, CLS = 5 };
 
-static float sigmoid(float x) { return 1.0F / (1.0F + expf(-x)); }
-
 static float confidence(NbDecode mode, float raw) {
     switch (mode) {
-    case NB_DECODE_SIGMOID: return sigmoid(raw);
+    case NB_DECODE_SIGMOID: return nb_sigmoid(raw);
     case NB_DECODE_HARDTANH_Q: return raw;
     case NB_DECODE_HARDTANH_F: break;
     }
@@ -33,8 +32,8 @@ static void decode_box(const Decoder *d, const float *raw, const float anchor[2]
         const float xy = raw[i * d->sc];
         const float wh = raw[(2 + i) * d->sc];
         if (d->mode == NB_DECODE_SIGMOID) {
-            const float twice = sigmoid(wh) * 2.0F;
-            out[i] = (sigmoid(xy) * 2.0F - 0.5F + grid[i]) * d->stride;
+            const float twice = nb_sigmoid(wh) * 2.0F;
+            out[i] = (nb_sigmoid(xy) * 2.0F - 0.5F + grid[i]) * d->stride;
             out[2 + i] = twice * twice * anchor[i];
         } else {
             out[i] = (xy + 0.5F + grid[i]) * d->stride;
@@ -61,20 +60,11 @@ void nb_yolov5_decode(NbDecode mode, const NbHeadLevel *level, int b, int anchor
         }
 }
 
-/* A raw objectness that is surely not above conf after decoding: lets most cells go without an
- * exponential. Near the threshold, and where the sigmoid is so flat that rounding counts, it says
- * nothing and the exact comparison decides. */
-static float surely_below(NbDecode mode, float conf) {
-    if (mode != NB_DECODE_SIGMOID || !(conf > 1e-6F && conf < 0.99F))
-        return -INFINITY;
-    return logf(conf / (1.0F - conf)) - 0.01F;
-}
-
 /* Counts the rows of one level, and writes them unless out is NULL. */
 static size_t level_rows(const NbYolov5Head *head, int i, const NbHeadLevel *level, int b,
                          float conf, float *out) {
     const Decoder d = {head->mode, head->nc, head->stride[i], level->sc};
-    const float below = surely_below(head->mode, conf);
+    const float below = head->mode == NB_DECODE_SIGMOID ? nb_logit_below(conf) : -INFINITY;
     size_t n = 0;
     for (int a = 0; a < head->anchors; a++)
         for (int y = 0; y < level->ny; y++) {

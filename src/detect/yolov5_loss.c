@@ -3,6 +3,7 @@
 
 #include "base/size.h"
 #include "detect/bce.h"
+#include "detect/sigmoid.h"
 #include "detect/similarity.h"
 
 #include <math.h>
@@ -24,26 +25,13 @@ static ptrdiff_t place(const NbHeadLevel *head, const NbMatch *m) {
     return m->image * head->sb + m->anchor * head->sa + m->row * head->sy + m->column * head->sx;
 }
 
-static float sigmoid(float x) { return 1.0F / (1.0F + expf(-x)); }
-
-/* One row of cells, walked so that what lies together in memory is cleared together. */
-static void clear_row(const NbHeadLevel *head, float *row, int channels) {
-    const bool by_cell = head->sc < head->sx;
-    const int outer = by_cell ? head->nx : channels;
-    const int inner = by_cell ? channels : head->nx;
-    const ptrdiff_t step_outer = by_cell ? head->sx : head->sc;
-    const ptrdiff_t step_inner = by_cell ? head->sc : head->sx;
-    for (int o = 0; o < outer; o++)
-        for (int i = 0; i < inner; i++)
-            row[o * step_outer + i * step_inner] = 0.0F;
-}
-
 /* Every channel but objectness, which is written anyway. */
 static void clear_grad(const NbHeadLevel *head, int batch, int anchors, int channels) {
     for (int b = 0; b < batch; b++)
         for (int a = 0; a < anchors; a++)
             for (int y = 0; y < head->ny; y++)
-                clear_row(head, head->grad + b * head->sb + a * head->sa + y * head->sy, channels);
+                nb_level_clear_row(head, head->grad + b * head->sb + a * head->sa + y * head->sy,
+                                   channels);
 }
 
 /* Box term of one match: returns CIoU and adds scale * d(1 - CIoU) to the gradient. */
@@ -52,7 +40,7 @@ static float box_term(const Level *l, const NbMatch *m, float scale) {
     const ptrdiff_t at = place(head, m);
     float s[4];
     for (int i = 0; i < 4; i++)
-        s[i] = sigmoid(head->raw[at + i * head->sc]);
+        s[i] = nb_sigmoid(head->raw[at + i * head->sc]);
     const float *const anchor = l->loss->anchor[l->index][m->anchor];
     float box[4];
     for (int i = 0; i < 2; i++) {

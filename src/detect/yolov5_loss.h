@@ -8,10 +8,11 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "detect/box.h"
+#include "detect/level.h"
 
 #include <stdbool.h>
 
-enum { NB_LOSS_MAX_LEVELS = 8, NB_LOSS_MAX_ANCHORS = 16 };
+enum { NB_LOSS_MAX_ANCHORS = 16 };
 
 typedef struct NbYolov5Loss {
     int nc;
@@ -29,15 +30,6 @@ typedef struct NbYolov5Loss {
     bool autobalance;
     int stride16_level; /* autobalance: the level that keeps weight 1 */
 } NbYolov5Loss;
-
-/* One level of raw head output. value(b, a, y, x, c) is at
- * raw[b * sb + a * sa + y * sy + x * sx + c * sc]: any layout. */
-typedef struct NbHeadLevel {
-    const float *raw;
-    float *grad; /* same layout; WRITTEN; NULL: not wanted */
-    int ny, nx;
-    ptrdiff_t sb, sa, sy, sx, sc;
-} NbHeadLevel;
 
 typedef struct NbMatch {
     int image, anchor, row, column;

@@ -2,27 +2,12 @@
 #include "detect/yolov8_decode.h"
 
 #include "base/size.h"
+#include "detect/dfl.h"
 #include "detect/rank.h"
+#include "detect/sigmoid.h"
 
 #include <math.h>
 #include <string.h>
-
-/* Expectation of the softmax over reg_max bins, in cells. */
-static float distance(const float *raw, ptrdiff_t sc, int reg_max) {
-    if (reg_max == 1)
-        return raw[0];
-    float top = raw[0];
-    for (int i = 1; i < reg_max; i++)
-        top = fmaxf(top, raw[i * sc]);
-    float sum = 0.0F;
-    float weighted = 0.0F;
-    for (int i = 0; i < reg_max; i++) {
-        const float e = expf(raw[i * sc] - top);
-        sum += e;
-        weighted += e * (float)i;
-    }
-    return weighted / sum;
-}
 
 static void decode_cell(const NbDflLevel *l, int reg_max, int nc, bool xyxy, int x, int y,
                         float *out) {
@@ -30,19 +15,87 @@ static void decode_cell(const NbDflLevel *l, int reg_max, int nc, bool xyxy, int
     const float centre[2] = {(float)x + 0.5F, (float)y + 0.5F};
     const ptrdiff_t side = reg_max * l->sc; /* from one side of the box to the next */
     for (int i = 0; i < 2; i++) {
-        const float lo = centre[i] - distance(raw + i * side, l->sc, reg_max);
-        const float hi = centre[i] + distance(raw + (2 + i) * side, l->sc, reg_max);
+        const float lo = centre[i] - nb_dfl_mean(raw + i * side, l->sc, reg_max);
+        const float hi = centre[i] + nb_dfl_mean(raw + (2 + i) * side, l->sc, reg_max);
         out[i] = (xyxy ? lo : (lo + hi) / 2.0F) * l->stride;
         out[2 + i] = (xyxy ? hi : hi - lo) * l->stride;
     }
     for (int c = 0; c < nc; c++)
-        out[4 + c] = 1.0F / (1.0F + expf(-raw[(4 * reg_max + c) * l->sc]));
+        out[4 + c] = nb_sigmoid(raw[(4 * reg_max + c) * l->sc]);
 }
 
 void nb_yolov8_decode(const NbDflLevel *level, int reg_max, int nc, bool xyxy, float *out) {
     for (int y = 0; y < level->ny; y++)
         for (int x = 0; x < level->nx; x++, out += 4 + nc)
             decode_cell(level, reg_max, nc, xyxy, x, y, out);
+}
+
+/* One bit a cell: whether its best class is above conf. A cell is looked at where it lies: by rows
+ * of cells, and within a row whichever of classes and cells lies closer together. */
+typedef struct Sieve {
+    const NbDflLevel *level;
+    int first, nc; /* channels of classes */
+    float below;   /* logits that are surely not above conf */
+    float conf;
+} Sieve;
+
+static void mark_row(const Sieve *s, int y, bool *above) {
+    const NbDflLevel *const l = s->level;
+    const float *const raw = l->raw + y * l->sy + s->first * l->sc;
+    const bool by_cell = l->sc < l->sx;
+    const int outer = by_cell ? l->nx : s->nc;
+    const int inner = by_cell ? s->nc : l->nx;
+    const ptrdiff_t step_outer = by_cell ? l->sx : l->sc;
+    const ptrdiff_t step_inner = by_cell ? l->sc : l->sx;
+    for (int o = 0; o < outer; o++)
+        for (int i = 0; i < inner; i++) {
+            const float x = raw[o * step_outer + i * step_inner];
+            if (x >= s->below && nb_sigmoid(x) > s->conf)
+                above[by_cell ? o : i] = true;
+        }
+}
+
+/* Marks the cells of all levels; returns how many are above conf. */
+static size_t mark_cells(const NbDflHead *head, const NbDflLevel *level, float conf, bool *above) {
+    size_t n = 0;
+    for (int i = 0; i < head->levels; i++) {
+        const Sieve sieve = {&level[i], 4 * head->reg_max, head->nc, nb_logit_below(conf), conf};
+        for (int y = 0; y < level[i].ny; y++, above += level[i].nx) {
+            mark_row(&sieve, y, above);
+            for (int x = 0; x < level[i].nx; x++)
+                n += above[x];
+        }
+    }
+    return n;
+}
+
+NbStatus nb_yolov8_candidates(const NbDflHead *head, const NbDflLevel *level, float conf,
+                              NbArena *arena, float **rows, size_t *count, NbError *err) {
+    *rows = NULL;
+    *count = 0;
+    size_t cells = 0;
+    for (int i = 0; i < head->levels; i++)
+        cells += (size_t)level[i].ny * (size_t)level[i].nx;
+    bool *above = NB_NEW(arena, bool, cells);
+    if (!above)
+        return nb_fail_memory(err, "candidate cells");
+    const size_t n = mark_cells(head, level, conf, above);
+    const size_t length = 4 + (size_t)head->nc;
+    size_t values = 0;
+    float *const out = nb_mul_size(n, length, &values) ? NB_NEW(arena, float, values) : NULL;
+    if (!out)
+        return nb_fail_memory(err, "candidate rows");
+    float *row = out;
+    for (int i = 0; i < head->levels; i++)
+        for (int y = 0; y < level[i].ny; y++)
+            for (int x = 0; x < level[i].nx; x++)
+                if (*above++) {
+                    decode_cell(&level[i], head->reg_max, head->nc, head->xyxy, x, y, row);
+                    row += length;
+                }
+    *rows = out;
+    *count = n;
+    return NB_OK;
 }
 
 /* Best score of every row; false when one is NaN. */

@@ -25,6 +25,18 @@ typedef struct NbDflLevel {
  * of centre and size. reg_max 1: the four channels are the distances themselves. Cannot fail. */
 void nb_yolov8_decode(const NbDflLevel *level, int reg_max, int nc, bool xyxy, float *out);
 
+typedef struct NbDflHead {
+    int levels, reg_max, nc;
+    bool xyxy; /* corners instead of centre and size */
+} NbDflHead;
+
+/* The rows of all levels, in order, whose best class score is > conf: the same bits in the same
+ * order as nb_yolov8_decode gives them, but boxes of other cells are not decoded. level:
+ * [head->levels]. *rows: [*count][4 + nc], in `arena`. What nb_nms or nb_yolov10_top then find
+ * above conf is what they would find among all rows. */
+NB_FALLIBLE nb_yolov8_candidates(const NbDflHead *head, const NbDflLevel *level, float conf,
+                                 NbArena *arena, float **rows, size_t *count, NbError *err);
+
 /* Rows [n][4 + nc] with corner boxes to min(max_det, n * nc) detections, best first: the max_det
  * rows with the best class score, then the best of all their scores; a row may appear with several
  * classes. Equal scores: earlier row, lower class first. No threshold: filter by conf if wanted.

@@ -107,6 +107,92 @@ static void candidates_are_the_rows_above_conf(void **state) {
     nb_arena_release(&arena);
 }
 
+/* Cells of two levels, logits close to the threshold, both layouts. */
+static void yolov8_candidates_are_the_rows_above_conf(void **state) {
+    (void)state;
+    enum { NC = 3, BINS = 4, N = 12, LENGTH = 4 + NC, CHANNELS = 4 * BINS + NC, CELLS = 5 * N * N };
+    static const float conf[] = {0.0F, 1e-7F, 0.001F, 0.25F, 0.5F, 0.98F, 0.995F, 1.0F};
+    static float raw[2][CELLS * CHANNELS];
+    static float full[CELLS * LENGTH];
+    NbRandom r = nb_random(3, NB_RANDOM_TEST, 0, 0);
+    NbArena arena = {0};
+    NbError err = {0};
+    for (size_t k = 0; k < 2 * COUNT(conf); k++) {
+        const float c = conf[k / 2];
+        const double p = fmin(fmax((double)c, 1e-6), 1 - 1e-6);
+        const bool by_cell = k % 2;
+        NbDflLevel level[2];
+        const NbDflHead head = {.levels = 2, .reg_max = BINS, .nc = NC, .xyxy = true};
+        for (int i = 0; i < 2; i++) {
+            const int n = i ? N : 2 * N;
+            for (int j = 0; j < n * n * CHANNELS; j++)
+                raw[i][j] = nb_random_below(&r, 4)
+                                ? random_float(&r, -9, 2)
+                                : (float)(log(p / (1 - p)) + nb_random_range(&r, -1, 1) * 1e-6);
+            raw[i][7] = NAN;
+            level[i] = (NbDflLevel){.raw = raw[i],
+                                    .ny = n,
+                                    .nx = n,
+                                    .sc = by_cell ? 1 : n * n,
+                                    .sy = by_cell ? n * CHANNELS : n,
+                                    .sx = by_cell ? CHANNELS : 1,
+                                    .stride = (float)(8 << i)};
+        }
+        nb_yolov8_decode(&level[0], BINS, NC, true, full);
+        nb_yolov8_decode(&level[1], BINS, NC, true, full + (ptrdiff_t)4 * N * N * LENGTH);
+        float *rows = NULL;
+        size_t n = 0;
+        assert_int_equal(nb_yolov8_candidates(&head, level, c, &arena, &rows, &n, &err), NB_OK);
+        size_t at = 0;
+        for (size_t i = 0; i < CELLS; i++) {
+            const float *const s = full + i * LENGTH + 4;
+            if (!(s[0] > c || s[1] > c || s[2] > c))
+                continue;
+            assert_true(at < n);
+            assert_memory_equal(full + i * LENGTH, rows + at++ * LENGTH, LENGTH * sizeof *rows);
+        }
+        assert_int_equal(at, n);
+    }
+    nb_arena_release(&arena);
+}
+
+/* What selection finds above conf does not need the other cells. */
+static void selection_from_candidates_is_that_from_all(void **state) {
+    (void)state;
+    enum { NC = 3, BINS = 4, N = 24, LENGTH = 4 + NC, MOST = 40 };
+    static float raw[N * N * (4 * BINS + NC)];
+    static float full[N * N * LENGTH];
+    NbRandom r = nb_random(4, NB_RANDOM_TEST, 0, 0);
+    NbArena arena = {0};
+    NbError err = {0};
+    for (size_t i = 0; i < COUNT(raw); i++)
+        raw[i] = roundf(random_float(&r, -9, 1) * 8) / 8; /* ties */
+    const NbDflLevel level = {
+        .raw = raw, .ny = N, .nx = N, .sc = (ptrdiff_t)N * N, .sy = N, .sx = 1, .stride = 8};
+    const NbDflHead head = {.levels = 1, .reg_max = BINS, .nc = NC, .xyxy = true};
+    nb_yolov8_decode(&level, BINS, NC, true, full);
+    for (float conf = 0.1F; conf < 0.8F; conf += 0.1F) {
+        float *rows = NULL;
+        size_t n_rows = 0;
+        NbDetection *all = NULL;
+        NbDetection *few = NULL;
+        size_t n_all = 0;
+        size_t n_few = 0;
+        assert_int_equal(nb_yolov8_candidates(&head, &level, conf, &arena, &rows, &n_rows, &err),
+                         NB_OK);
+        assert_int_equal(nb_yolov10_top(full, (size_t)N * N, NC, MOST, &arena, &all, &n_all, &err),
+                         NB_OK);
+        assert_int_equal(nb_yolov10_top(rows, n_rows, NC, MOST, &arena, &few, &n_few, &err), NB_OK);
+        size_t at = 0;
+        for (; at < n_all && all[at].conf > conf; at++) {
+            assert_true(at < n_few);
+            assert_memory_equal(&all[at], &few[at], sizeof *all);
+        }
+        assert_true(at == n_few || !(few[at].conf > conf));
+    }
+    nb_arena_release(&arena);
+}
+
 static void ranking_is_stable_and_falling(void **state) {
     (void)state;
     static const size_t sizes[] = {0, 1, 2, 7, 47, 48, 49, 50, 1000, 5000};
@@ -367,6 +453,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cell_decodes_to_the_golden_numbers),
         cmocka_unit_test(candidates_are_the_rows_above_conf),
+        cmocka_unit_test(yolov8_candidates_are_the_rows_above_conf),
+        cmocka_unit_test(selection_from_candidates_is_that_from_all),
         cmocka_unit_test(ranking_is_stable_and_falling),
         cmocka_unit_test(suppression_gives_the_golden_rows),
         cmocka_unit_test(suppression_equals_the_plain_one),
