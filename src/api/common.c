@@ -9,7 +9,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LEFT_OUT_SAID = 5 };
+
 json_t *nb_json_real(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+
+/* quantize=: text, or a file; what a file says replaces its name, so that checkpoints need no file.
+ */
+static NbStatus read_bits(NbJob *job, NbBits *out, NbError *err) {
+    const char *const text = nb_job_str(job, NB_OPT_quantize);
+    const bool file = nb_path_exists(text);
+    const NbStatus status = nb_bits_read(text, &job->arena, out, err);
+    if (status != NB_OK)
+        return status == NB_ERR_FORMAT && !file ? NB_ERR_ARGUMENT : status;
+    if (!file)
+        return NB_OK;
+    const char *const meaning = nb_bits_text(out, &job->arena);
+    if (!meaning)
+        return nb_fail_memory(err, "quantize");
+    return nb_job_set_from(job, "quantize", meaning, NB_FROM_CALLER, err);
+}
 
 NbStatus nb_job_model(NbJob *job, int nc, NbModel *out, NbError *err) {
     const char *path = NULL;
@@ -21,8 +39,7 @@ NbStatus nb_job_model(NbJob *job, int nc, NbModel *out, NbError *err) {
         return nb_fail(NB_ERR_ARGUMENT, err, "compat: expected quantized-yolov5, found '%s'",
                        compat);
     if (nb_job_has(job, NB_OPT_quantize)) {
-        NB_TRY_IN(nb_bits_parse(nb_job_str(job, NB_OPT_quantize), &job->arena, &bits, err), err,
-                  "quantize");
+        NB_TRY(read_bits(job, &bits, err));
         options.bits = &bits;
     }
     if (nb_job_has(job, NB_OPT_hardtanh))
@@ -54,12 +71,30 @@ NbStatus nb_job_dataset(NbJob *job, NbDataset *out, NbError *err) {
     return NB_OK;
 }
 
+/* The first pictures that are not used, and why. */
+static void say_left_out(NbJob *job, const NbSamples *s) {
+    int said = 0;
+    for (int i = 0; i < s->n_problems && said < LEFT_OUT_SAID; i++) {
+        const NbProblem *const p = &s->problem[i];
+        if (p->kind != NB_PROBLEM_CORRUPT)
+            continue;
+        said++;
+        if (p->line > 0)
+            nb_job_say(job, "left out: %s:%d: %s", p->path, p->line, p->text);
+        else
+            nb_job_say(job, "left out: %s: %s", p->path, p->text);
+    }
+    if (s->n_corrupt > said)
+        nb_job_say(job, "left out: %d more; 'nibble data check' names them", s->n_corrupt - said);
+}
+
 NbStatus nb_job_samples(NbJob *job, const NbDataset *d, NbSplit split, NbSamples *out,
                         NbError *err) {
     NbPool *pool = NULL;
     NB_TRY(nb_job_pool(job, &pool, err));
     NB_TRY(nb_dataset_scan(d, split, nb_job_bool(job, NB_OPT_single_cls, false), pool, &job->arena,
                            out, err));
+    say_left_out(job, out);
     const int limit = nb_job_int(job, NB_OPT_images_limit, 0);
     if (limit > 0 && out->n > limit)
         out->n = limit;
@@ -67,8 +102,9 @@ NbStatus nb_job_samples(NbJob *job, const NbDataset *d, NbSplit split, NbSamples
                nb_split_name(split), out->n, out->n_labels, out->n_missing + out->n_empty,
                out->n_corrupt);
     if (out->n == 0)
-        return nb_fail(NB_ERR_FORMAT, err, "%s: expected pictures in split %s, found none",
-                       nb_job_str(job, NB_OPT_data), nb_split_name(split));
+        return nb_fail(NB_ERR_FORMAT, err,
+                       "%s: expected usable pictures in split %s, found none and %d corrupt",
+                       nb_job_str(job, NB_OPT_data), nb_split_name(split), out->n_corrupt);
     return NB_OK;
 }
 

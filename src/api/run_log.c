@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/file.h"
+#include "format/yaml.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,28 @@ static void put_scalar(NbText *t, const char *value) {
             nb_text_put(t, value, 1);
     }
     nb_text_put(t, "'", 1);
+}
+
+NbStatus nb_read_args(NbJob *job, const char *folder, const char *const *keys, size_t n,
+                      NbError *err) {
+    NbBytes bytes;
+    const NbYaml *root = NULL;
+    char *const path = nb_path_join(&job->arena, folder, "args.yaml");
+    if (!path)
+        return nb_fail_memory(err, "a path");
+    if (!nb_path_exists(path))
+        return NB_OK;
+    NB_TRY(nb_file_read(path, 1U << 20, &job->arena, &bytes, err));
+    NB_TRY(nb_yaml_parse(path, bytes, &job->arena, &root, err));
+    for (int i = 0; root->kind == NB_YAML_MAP && i < root->count; i++) {
+        const NbYaml *const value = root->item[i];
+        for (size_t k = 0; k < n; k++)
+            if (strcmp(root->key[i]->text, keys[k]) == 0 && value->kind == NB_YAML_SCALAR &&
+                *value->text)
+                NB_TRY_IN(nb_job_set_from(job, keys[k], value->text, NB_FROM_MODEL, err), err, "%s",
+                          path);
+    }
+    return NB_OK;
 }
 
 NbStatus nb_write_args(const NbJob *job, const char *folder, NbError *err) {

@@ -25,4 +25,8 @@ void nb_run_log_line(NbRunLog *log, const char *text);
 /* args.yaml: every setting with its value, and what ran it. */
 NB_FALLIBLE nb_write_args(const NbJob *job, const char *folder, NbError *err);
 
+/* Takes these keys of an args.yaml into settings that nobody has given; no such file is fine. */
+NB_FALLIBLE nb_read_args(NbJob *job, const char *folder, const char *const *keys, size_t n,
+                         NbError *err);
+
 #endif

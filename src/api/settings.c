@@ -25,6 +25,9 @@ const char *const nb_option_names[NB_OPTION_COUNT] = {
 #undef NB_OPTION
 };
 
+static const char *const expected[] = {
+    [INT] = "a whole number", [REAL] = "a number", [BOOL] = "1 or 0 (yes, no)", [TEXT] = "text"};
+
 #define TYPE_NAME_INT "int"
 #define TYPE_NAME_REAL "real"
 #define TYPE_NAME_BOOL "bool"
@@ -99,7 +102,7 @@ NbStatus nb_job_set_from(NbJob *job, const char *key, const char *value, NbOrigi
     }
     if (*value && !fits_type(types[id], value))
         return nb_fail(NB_ERR_ARGUMENT, err, "%s: expected %s, found '%s'", nb_option_names[id],
-                       infos[id].type, value);
+                       expected[types[id]], value);
     if (origin < job->setting[id].origin)
         return NB_OK;
     const char *const copy = nb_arena_string(&job->arena, value);

@@ -16,6 +16,14 @@ enum { BATCHES_TO_DRAW = 3 };
 
 /* ---- resume ---- */
 
+/* Where and how a run is computed, which changes none of its numbers: kept in args.yaml, not in
+ * checkpoints. */
+static const char *const place_keys[] = {"threads", "workers",  "device",       "project",
+                                         "name",    "exist_ok", "save_minutes", "cache_mb",
+                                         "cache",   "plots"};
+
+enum { PLACE_KEYS = sizeof place_keys / sizeof *place_keys };
+
 /* resume=: a checkpoint, a run folder, or 1 for the newest run below project=. */
 static NbStatus find_resume(NbTrainRun *run, NbError *err) {
     NbJob *const job = run->job;
@@ -39,6 +47,7 @@ static NbStatus find_resume(NbTrainRun *run, NbError *err) {
 
 static NbStatus read_resume(NbTrainRun *run, NbError *err) {
     NbJob *const job = run->job;
+    NB_TRY(nb_read_args(job, run->folder, place_keys, PLACE_KEYS, err));
     NB_TRY(nb_file_map(run->resume_path, &run->resume_bytes, err));
     NB_TRY(
         nb_safetensors_read(run->resume_path, run->resume_bytes, &job->arena, &run->resume, err));
@@ -53,6 +62,7 @@ static NbStatus read_resume(NbTrainRun *run, NbError *err) {
     const NbStatus status = nb_job_settings_from_json(job, settings, NB_FROM_MODEL, err);
     json_decref(settings);
     NB_TRY_IN(status, err, "%s", run->resume_path);
+    run->first_model = nb_job_str(job, NB_OPT_model);
     return nb_job_set_from(job, "model", run->resume_path, NB_FROM_CALLER, err);
 }
 
@@ -134,19 +144,26 @@ static NbStatus open_folder(NbTrainRun *run, NbError *err) {
     NbJob *const job = run->job;
     if (!run->resume_path)
         NB_TRY(nb_job_run_folder(job, "train", &run->folder, err));
+    char *const weights = nb_path_join(&job->arena, run->folder, "weights");
+    if (!weights)
+        return nb_fail_memory(err, "a path");
+    NB_TRY(nb_folder_make(weights, err));
+    if (run->resume_path) {
+        NB_TRY(nb_folder_clean(run->folder, err));
+        NB_TRY(nb_folder_clean(weights, err));
+    }
     NB_TRY(nb_run_log_open(&run->log, job, run->folder, err));
     NB_TRY(nb_write_args(job, run->folder, err));
     json_t *settings = NULL;
     NB_TRY(nb_job_settings_json(job, &settings, err));
     /* what does not change what is computed must not change the bytes of the checkpoint either */
-    static const char *const free_keys[] = {
-        "threads", "workers",  "device",       "project",  "name",  "exist_ok", "resume",  "json",
-        "verbose", "progress", "save_minutes", "cache_mb", "cache", "plots",    "settings"};
-    for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
-        json_object_del(settings, free_keys[i]);
-    if (run->resume_path) /* the model file of the start, not the checkpoint */
-        json_object_set_new(settings, "model",
-                            json_string(run->model.yaml_path ? run->model.yaml_path : ""));
+    static const char *const call_keys[] = {"resume", "json", "verbose", "progress", "settings"};
+    for (size_t i = 0; i < sizeof call_keys / sizeof *call_keys; i++)
+        json_object_del(settings, call_keys[i]);
+    for (size_t i = 0; i < PLACE_KEYS; i++)
+        json_object_del(settings, place_keys[i]);
+    if (run->resume_path) /* the model of the start, not the checkpoint */
+        json_object_set_new(settings, "model", json_string(run->first_model));
     run->args = json_dumps(settings, JSON_SORT_KEYS);
     json_decref(settings);
     return run->args ? NB_OK : nb_fail_memory(err, "settings");

@@ -22,7 +22,8 @@ typedef struct NbTrainRun {
     char *resume_path;    /* NULL: a new run */
     NbBytes resume_bytes; /* mapped */
     NbSafetensors resume;
-    char *args; /* JSON text of the settings */
+    const char *first_model; /* resumed: what model= named at the start */
+    char *args;              /* JSON text of the settings */
     bool pretrained;
     NbRunLog log;
     NbTrainSummary summary;

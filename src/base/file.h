@@ -66,4 +66,8 @@ NB_FALLIBLE nb_folder_make(const char *path, NbError *err);
 NB_FALLIBLE nb_folder_list(const char *path, bool recursive, size_t limit, NbArena *arena,
                            char ***out, size_t *count, NbError *err);
 
+/* Removes what writers that were killed left directly in the folder: NAME.tmp-XXXXXX. No such
+ * folder is fine. Nobody may be writing there. */
+NB_FALLIBLE nb_folder_clean(const char *path, NbError *err);
+
 #endif

@@ -117,3 +117,26 @@ NbStatus nb_folder_list(const char *path, bool recursive, size_t limit, NbArena 
     *count = l.count;
     return NB_OK;
 }
+
+static bool is_left_over(const char *name) {
+    static const char mark[] = ".tmp-";
+    const size_t n = strlen(name);
+    const size_t tail = sizeof mark - 1 + 6; /* what mkostemp fills in has six characters */
+    return n > tail && strncmp(name + n - tail, mark, sizeof mark - 1) == 0;
+}
+
+NbStatus nb_folder_clean(const char *path, NbError *err) {
+    DIR *const folder = opendir(path);
+    if (!folder)
+        return errno == ENOENT
+                   ? NB_OK
+                   : nb_fail(NB_ERR_IO, err, "%s: cannot open: %s", path, strerror(errno));
+    NbStatus status = NB_OK;
+    const struct dirent *entry;
+    while (status == NB_OK && (entry = readdir(folder)))
+        if (is_left_over(entry->d_name) && unlinkat(dirfd(folder), entry->d_name, 0) != 0)
+            status = nb_fail(NB_ERR_IO, err, "%s/%s: cannot remove: %s", path, entry->d_name,
+                             strerror(errno));
+    (void)closedir(folder);
+    return status;
+}

@@ -71,6 +71,7 @@ static NbStatus run(NbJob *job, const Output *output, NbError *err) {
     const struct sigaction action = {.sa_handler = on_signal};
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error to report, not an end */
     const NbStatus status = nb_job_run(job, &hooks, err);
     nb_progress_close(&view);
     if (status == NB_OK || status == NB_ERR_CHECK) {

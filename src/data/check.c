@@ -74,7 +74,9 @@ static void look_at(void *user, int index, int worker) {
         const NbArenaMark mark = nb_arena_mark(&w->scratch);
         NbImage image;
         if (nb_image_decode(path, bytes, &w->scratch, &image, &err) != NB_OK) {
-            look->fault = nb_arena_string(&w->keep, err.message);
+            const size_t n = strlen(path); /* the problem names the path already */
+            const bool named = strncmp(err.message, path, n) == 0 && err.message[n] == ':';
+            look->fault = nb_arena_string(&w->keep, err.message + (named ? n + 2 : 0));
             w->out_of_memory |= !look->fault;
         }
         nb_arena_rewind(&w->scratch, mark);

@@ -27,8 +27,8 @@ static NB_FALLIBLE no_such_file(const char *path, NbError *err) {
     for (int i = 0; i < count && i < MOST; i++)
         names[i] = zoo[i].name;
     nb_nearest_names(path, names, (size_t)(count < MOST ? count : MOST), near, sizeof near);
-    return nb_fail(NB_ERR_IO, err, "%s: no such file, and no built-in model of this name%s%s", path,
-                   *near ? "; did you mean " : "", near);
+    return nb_fail(NB_ERR_FORMAT, err, "%s: no such file, and no built-in model of this name%s%s%s",
+                   path, *near ? "; did you mean " : "", near, *near ? "?" : "");
 }
 
 NbStatus nb_model_from_yaml_file(const char *path, const NbModelOptions *options, NbModel *out,

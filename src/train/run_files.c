@@ -24,11 +24,10 @@ NbStatus nb_run_folder_make(const char *project, const char *name, bool exist_ok
             return nb_fail(NB_ERR_IO, err, "%s: too many runs of this name", first);
         path = nb_arena_printf(arena, "%s%d", first, i);
     }
-    char *const weights = path ? nb_path_join(arena, path, "weights") : NULL;
-    if (!weights)
+    if (!path)
         return nb_fail_memory(err, "the run folder");
     *out = path;
-    return nb_folder_make(weights, err);
+    return nb_folder_make(path, err);
 }
 
 NbStatus nb_run_folder_newest(const char *project, const char *name, NbArena *arena, char **out,

@@ -23,7 +23,7 @@ typedef struct NbEpochRow {
 } NbEpochRow;
 
 /* The folder `project`/`name`; unless exist_ok, the first of name, name2, name3, ... that is not
- * there yet. It is made, with weights/ in it. */
+ * there yet. It is made. */
 NB_FALLIBLE nb_run_folder_make(const char *project, const char *name, bool exist_ok, NbArena *arena,
                                char **out, NbError *err);
 

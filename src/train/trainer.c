@@ -249,7 +249,7 @@ static void report_progress(Trainer *t, int epoch, int batch) {
     hooks->on_progress(hooks->user, &p);
 }
 
-static NbStatus run_one_batch(Trainer *t, int epoch, NbStepResult *result, NbError *err) {
+static NbStatus run_one_batch(Trainer *t, int epoch, NbError *err) {
     const double start = nb_clock_seconds();
     const int number = (int)(t->state.iteration % t->batches);
     NbBatch batch;
@@ -258,9 +258,10 @@ static NbStatus run_one_batch(Trainer *t, int epoch, NbStepResult *result, NbErr
     NB_TRY(nb_loader_next(t->loader, &batch, err));
     if (t->options->hooks.on_batch)
         t->options->hooks.on_batch(t->options->hooks.user, epoch, number, &batch);
-    NB_TRY(nb_step_run(&t->stepper, &batch, result, err));
-    if (result->broken)
-        return note_broken(t, result->broken, err);
+    NbStepResult result;
+    NB_TRY(nb_step_run(&t->stepper, &batch, &result, err));
+    if (result.broken)
+        return note_broken(t, result.broken, err);
     t->trained_s += nb_clock_seconds() - start;
     t->trained += batch.count;
     report_progress(t, epoch, number);
@@ -272,9 +273,9 @@ static bool asked_to_stop(const Trainer *t) {
 }
 
 /* Steps up to the end of the epoch the state is in. */
-static NbStatus run_steps(Trainer *t, int epoch, NbStepResult *result, NbError *err) {
+static NbStatus run_steps(Trainer *t, int epoch, NbError *err) {
     while (t->state.iteration < (int64_t)(epoch + 1) * t->batches) {
-        NB_TRY(run_one_batch(t, epoch, result, err));
+        NB_TRY(run_one_batch(t, epoch, err));
         if (asked_to_stop(t)) {
             NB_TRY(save_last(t, err));
             return nb_fail(NB_ERR_STOPPED, err, "stopped in epoch %d; %s continues it", epoch + 1,
@@ -331,12 +332,19 @@ static NbStatus score_average(Trainer *t, NbEpochRow *row, NbError *err) {
     return status;
 }
 
+/* Equal is not better, except at the start, when all is 0 (and with the peer, who takes the later
+ * one). */
+static bool is_better(const Trainer *t, double fitness) {
+    const double best = t->state.best_fitness;
+    return fitness > best || (fitness == best && (t->hyper.compat || fitness <= 0.0));
+}
+
 /* Scores the averaged weights and keeps them when they are the best so far. */
 static NbStatus score_epoch(Trainer *t, NbEpochRow *row, bool *best, NbError *err) {
     nb_train_state_swap_ema(&t->state);
     NbStatus status = score_average(t, row, err);
     const double fitness = 0.1 * row->map50 + 0.9 * row->map50_95;
-    *best = status == NB_OK && fitness >= t->state.best_fitness;
+    *best = status == NB_OK && is_better(t, fitness);
     if (*best) {
         t->state.best_fitness = fitness;
         t->state.best_epoch = row->epoch;
@@ -347,13 +355,14 @@ static NbStatus score_epoch(Trainer *t, NbEpochRow *row, bool *best, NbError *er
     return status;
 }
 
-static NbStatus finish_epoch(Trainer *t, int epoch, const NbStepResult *last, NbError *err) {
+static NbStatus finish_epoch(Trainer *t, int epoch, NbError *err) {
+    const NbRates rates = nb_schedule_at(&t->stepper.schedule, t->state.iteration - 1);
     NbEpochRow row = {.epoch = epoch + 1, .quant_map50_95 = NAN};
     for (int i = 0; i < 3 && t->state.losses; i++)
         row.train[i] = t->state.loss[i] / (double)t->state.losses;
-    row.lr[0] = last->rates.lr;
-    row.lr[1] = last->rates.lr;
-    row.lr[2] = last->rates.lr_bias;
+    row.lr[0] = rates.lr;
+    row.lr[1] = rates.lr;
+    row.lr[2] = rates.lr_bias;
     bool best = false;
     NB_TRY_IN(score_epoch(t, &row, &best, err), err, "epoch %d", epoch + 1);
     if (t->options->quantizers)
@@ -381,18 +390,23 @@ static NbStatus finish_epoch(Trainer *t, int epoch, const NbStepResult *last, Nb
     return NB_OK;
 }
 
+/* Asked before an epoch, so that a run that had ended is not continued by resuming it. */
+static bool out_of_patience(const Trainer *t) {
+    return t->hyper.patience > 0 && t->state.epochs_done > 0 &&
+           t->state.epochs_done - t->state.best_epoch >= t->hyper.patience;
+}
+
 static NbStatus run_epochs(Trainer *t, NbTrainSummary *out, NbError *err) {
     t->started = nb_clock_seconds();
     t->saved = t->started;
     for (int epoch = t->state.epochs_done; epoch < t->hyper.epochs; epoch++) {
-        NbStepResult result = {.rates = nb_schedule_at(&t->stepper.schedule, t->state.iteration)};
-        NB_TRY(seek(t, err));
-        NB_TRY(run_steps(t, epoch, &result, err));
-        NB_TRY(finish_epoch(t, epoch, &result, err));
-        if (t->hyper.patience > 0 && epoch + 1 - t->state.best_epoch >= t->hyper.patience) {
-            out->stopped_early = epoch + 1 < t->hyper.epochs;
+        if (out_of_patience(t)) {
+            out->stopped_early = true;
             break;
         }
+        NB_TRY(seek(t, err));
+        NB_TRY(run_steps(t, epoch, err));
+        NB_TRY(finish_epoch(t, epoch, err));
         if (asked_to_stop(t) && epoch + 1 < t->hyper.epochs)
             return nb_fail(NB_ERR_STOPPED, err, "stopped after epoch %d; %s continues it",
                            epoch + 1, t->last);

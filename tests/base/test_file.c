@@ -228,13 +228,37 @@ static void folders_are_made_and_listed(void **state) {
     assert_false(nb_path_exists(in(f, "none")));
 }
 
+static void what_killed_writers_left_is_removed(void **state) {
+    Folder *const f = *state;
+    NbError err = {0};
+    static const char *const gone[] = {"a.tmp-123456", "b.safetensors.tmp-aZ09xy"};
+    static const char *const kept[] = {"a", ".tmp-123456", "a.tmp-12345", "a.tmp-1234567",
+                                       "below/a.tmp-123456"};
+    assert_int_equal(nb_folder_make(in(f, "below"), &err), NB_OK);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(nb_file_append(in(f, gone[i]), "x", 1, &err), NB_OK);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(nb_file_append(in(f, kept[i]), "x", 1, &err), NB_OK);
+    assert_int_equal(nb_folder_clean(f->path, &err), NB_OK);
+    for (size_t i = 0; i < 2; i++)
+        assert_false(nb_path_exists(in(f, gone[i])));
+    for (size_t i = 0; i < 5; i++)
+        assert_true(nb_path_exists(in(f, kept[i])));
+    assert_int_equal(nb_folder_clean(in(f, "none"), &err), NB_OK);
+    assert_int_equal(nb_folder_clean(in(f, "a"), &err), NB_ERR_IO);
+}
+
 int main(void) {
 #define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        WITH_FOLDER(what_is_written_can_be_read),   WITH_FOLDER(reading_names_path_and_reason),
-        WITH_FOLDER(nothing_appears_before_commit), WITH_FOLDER(a_full_disk_keeps_the_old_file),
-        WITH_FOLDER(writing_names_path_and_reason), WITH_FOLDER(paths_come_apart),
+        WITH_FOLDER(what_is_written_can_be_read),
+        WITH_FOLDER(reading_names_path_and_reason),
+        WITH_FOLDER(nothing_appears_before_commit),
+        WITH_FOLDER(a_full_disk_keeps_the_old_file),
+        WITH_FOLDER(writing_names_path_and_reason),
+        WITH_FOLDER(paths_come_apart),
         WITH_FOLDER(folders_are_made_and_listed),
+        WITH_FOLDER(what_killed_writers_left_is_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

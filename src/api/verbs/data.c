@@ -32,6 +32,16 @@ static void put_check(NbJob *job, const NbDataCheck *check) {
     nb_job_put(job, "problems", problems);
 }
 
+/* Like nb_job_need, with an example of the action. */
+static NbStatus need(const NbJob *job, NbOptionId id, const char *example, const char **out,
+                     NbError *err) {
+    *out = nb_job_str(job, id);
+    if (**out)
+        return NB_OK;
+    return nb_fail(NB_ERR_ARGUMENT, err, "%s needs %s=; for example: %s",
+                   nb_job_str(job, NB_OPT_action), nb_option_names[id], example);
+}
+
 static NbStatus look(NbJob *job, bool decode, NbDataset *dataset, NbDataCheck *out, NbError *err) {
     NbPool *pool = NULL;
     const NbDataCheckOptions options = {.decode = decode,
@@ -149,7 +159,7 @@ static NbStatus stats(NbJob *job, NbError *err) {
 static NbStatus synth(NbJob *job, NbError *err) {
     const char *folder = NULL;
     NbPool *pool = NULL;
-    NB_TRY(nb_job_need(job, NB_OPT_out, &folder, err));
+    NB_TRY(need(job, NB_OPT_out, "nibble data synth out=shapes train_images=480", &folder, err));
     NB_TRY(nb_job_pool(job, &pool, err));
     const NbSynthOptions options = {.train = nb_job_int(job, NB_OPT_train_images, 480),
                                     .val = nb_job_int(job, NB_OPT_val_images, 96),
@@ -196,9 +206,7 @@ static NbStatus find_pictures(NbJob *job, const char **out, NbError *err) {
         return NB_OK;
     const char *const data = nb_job_str(job, NB_OPT_data);
     if (!*data)
-        return nb_job_need(job, NB_OPT_images, out, err);
-    if (!nb_path_is_folder(data))
-        return nb_fail(NB_ERR_FORMAT, err, "%s: expected a folder to split, found none", data);
+        return need(job, NB_OPT_images, "nibble data split images=faces/images", out, err);
     char *const images = nb_path_join(&job->arena, data, "images");
     if (!images)
         return nb_fail_memory(err, "a path");
@@ -213,6 +221,9 @@ static NbStatus split(NbJob *job, NbError *err) {
     int count[3] = {0};
     NB_TRY(parse_fractions(job, options.weight, err));
     NB_TRY(find_pictures(job, &folder, err));
+    if (!nb_path_is_folder(folder))
+        return nb_fail(NB_ERR_FORMAT, err, "%s: expected a folder of pictures, found %s", folder,
+                       nb_path_exists(folder) ? "a file" : "none");
     NB_TRY(nb_data_split(folder, &options, count, err));
     nb_job_put(job, "images", json_integer((json_int_t)count[0] + count[1] + count[2]));
     nb_job_put(job, "labels", json_null()); /* not looked at */
