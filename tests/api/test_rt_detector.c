@@ -287,6 +287,24 @@ static void options_are_obeyed(void **state) {
     bench_close(&b);
 }
 
+static void agnostic_boxes_drop_each_other(void **state) {
+    (void)state;
+    size_t n[2];
+    for (int agnostic = 0; agnostic < 2; agnostic++) {
+        NbDetectorOptions o = options_low();
+        o.conf = 0.0001; /* every class of every box */
+        o.agnostic = agnostic;
+        Bench b;
+        bench_open(&b, &o);
+        const NbImage image =
+            read_picture(json_array_get(json_object_get(b.predictions, "images"), 1), &b.arena);
+        const NbBox *box = NULL;
+        n[agnostic] = count_boxes(b.detector, &image, &box);
+        bench_close(&b);
+    }
+    assert_true(n[1] > 0 && n[1] < n[0]);
+}
+
 /* ---- callers of other versions ---- */
 
 static void structures_may_grow(void **state) {
@@ -469,6 +487,7 @@ int main(void) {
         cmocka_unit_test(raw_outputs_are_those_behind_the_boxes),
         cmocka_unit_test(info_tells_the_network),
         cmocka_unit_test(options_are_obeyed),
+        cmocka_unit_test(agnostic_boxes_drop_each_other),
         cmocka_unit_test(structures_may_grow),
         cmocka_unit_test(options_out_of_range_are_named),
         cmocka_unit_test(bad_files_are_named),
