@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/near.h"
 
+#include "base/size.h"
+
 enum { MOST_SHIFT = 50, MOST_MUL_BITS = 30 };
 
 typedef struct Steps {
@@ -37,13 +39,18 @@ static int64_t largest_add(const Steps *s, const NbRequant *r) {
     return add;
 }
 
-bool nb_near_solve(const int32_t *threshold, int levels, int64_t min, int64_t max, NbRequant *out) {
+static Steps steps_of(const int32_t *threshold, int levels, int64_t min, int64_t max) {
     Steps s = {.threshold = threshold, .levels = levels, .min = min, .max = max};
     while (s.always < levels && threshold[s.always] <= min && threshold[s.always] != INT32_MAX)
         s.always++;
     s.end = s.always;
     while (s.end < levels && threshold[s.end] <= max && threshold[s.end] != INT32_MAX)
         s.end++;
+    return s;
+}
+
+bool nb_near_solve(const int32_t *threshold, int levels, int64_t min, int64_t max, NbRequant *out) {
+    const Steps s = steps_of(threshold, levels, min, max);
     choose_slope(&s, out);
     out->add = largest_add(&s, out);
     if (nb_requant_count(out, levels, (int32_t)min) < s.always - 1)
@@ -51,5 +58,31 @@ bool nb_near_solve(const int32_t *threshold, int levels, int64_t min, int64_t ma
     for (int j = s.always; j < s.end; j++)
         if (nb_requant_count(out, levels, threshold[j]) < j) /* the code is j + 1 there */
             return false;
+    return true;
+}
+
+bool nb_near_table(const int32_t *threshold, int levels, NbRange sums, int rows, int stride,
+                   uint8_t *base, NbRequant *out) {
+    const Steps s = steps_of(threshold, levels, sums.min, sums.max);
+    const int64_t first = s.end > s.always ? threshold[s.always] : 0;
+    const int64_t run = s.end > s.always ? threshold[s.end - 1] - first + 1 : 1;
+    out->shift = MOST_SHIFT;
+    while (out->shift > 0 && ((int64_t)rows << out->shift) / run >= (int64_t)1 << MOST_MUL_BITS)
+        out->shift--;
+    out->mul = (int32_t)(((int64_t)rows << out->shift) / run);
+    out->add = -first * out->mul;
+    int code = s.always; /* thresholds reached at the first sum of the row */
+    for (int row = 0; row < rows; row++) {
+        base[row * stride] = (uint8_t)code;
+        /* the first sum of the next row: (sum - first) * mul >= (row + 1) << shift */
+        const int64_t next = first + nb_ceil_div((int64_t)(row + 1) << out->shift, out->mul);
+        const int64_t last = row == rows - 1 ? sums.max : next - 1;
+        int after = code;
+        while (after < s.end && threshold[after] <= last)
+            after++;
+        if (after > code + 1)
+            return false;
+        code = after < s.end && threshold[after] == next ? after + 1 : after;
+    }
     return true;
 }

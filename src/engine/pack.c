@@ -165,6 +165,16 @@ static NB_FALLIBLE pack_thresholds(const Packer *p, NbConvBlock *b, Thresholds t
     return NB_OK;
 }
 
+static NB_FALLIBLE pack_bases(const Packer *p, NbConvBlock *b, const uint8_t *base, NbError *err) {
+    const size_t bytes = (size_t)(NB_BUCKETS * b->lanes);
+    uint8_t *to = NB_NEW(&p->e->arena, uint8_t, bytes + 3);
+    if (!to)
+        return nb_fail_memory(err, "packed codes");
+    memcpy(to, base, bytes);
+    b->base = to;
+    return NB_OK;
+}
+
 /* One way to multiply, as far as this block is concerned. */
 static bool solve(NbEmit how, const int32_t *t, int levels, NbRange range, NbRequant *r) {
     if (how == NB_EMIT_NEAR)
@@ -174,12 +184,15 @@ static bool solve(NbEmit how, const int32_t *t, int levels, NbRange range, NbReq
 
 /* Fills in the constants of every lane; false when one has none. */
 static bool multiply(const Packer *p, const NbConvBlock *b, int first, Thresholds t, NbEmit how,
-                     NbRequant *r) {
+                     uint8_t *base, NbRequant *r) {
     const NbRange codes = {.min = p->s->in[0]->lo, .max = p->s->in[0]->hi};
     const size_t n = (size_t)(p->channels * p->attr->kernel[0] * p->attr->kernel[1]);
     for (int lane = 0; lane < b->live; lane++) {
         const NbRange range = nb_range_of_row_i8(codes, p->weight + (size_t)(first + lane) * n, n);
-        if (!solve(how, t.at + (ptrdiff_t)lane * t.stride, b->levels, range, &r[lane]))
+        const int32_t *at = t.at + (ptrdiff_t)lane * t.stride;
+        if (how == NB_EMIT_TABLE
+                ? !nb_near_table(at, b->levels, range, NB_BUCKETS, b->lanes, base + lane, &r[lane])
+                : !solve(how, at, b->levels, range, &r[lane]))
             return false;
     }
     return true;
@@ -205,7 +218,7 @@ static NB_FALLIBLE pack_multiplication(const Packer *p, NbConvBlock *b, const Nb
 
 /* The cheapest way that is proved right for every lane and every sum that can occur. */
 static NB_FALLIBLE pack_codes(const Packer *p, NbConvBlock *b, int first, NbError *err) {
-    static const NbEmit ways[] = {NB_EMIT_MUL32, NB_EMIT_MUL64, NB_EMIT_NEAR};
+    static const NbEmit ways[] = {NB_EMIT_MUL32, NB_EMIT_MUL64, NB_EMIT_NEAR, NB_EMIT_TABLE};
     const NbTensor *thresholds = &p->e->graph.node[p->after->in[1]].param;
     const NbLevels levels = nb_plan_levels(&p->e->graph, p->after);
     const Thresholds t = {.at = (const int32_t *)thresholds->data +
@@ -213,13 +226,16 @@ static NB_FALLIBLE pack_codes(const Packer *p, NbConvBlock *b, int first, NbErro
                           .stride = (int)thresholds->shape.dim[1]};
     b->levels = levels.count;
     NbRequant r[NB_LANES] = {{0}};
+    uint8_t base[NB_BUCKETS * NB_LANES] = {0};
     b->emit = NB_EMIT_LEVELS;
     for (size_t i = 0; b->emit == NB_EMIT_LEVELS && i < sizeof ways / sizeof *ways; i++)
-        if (multiply(p, b, first, t, ways[i], r))
+        if (multiply(p, b, first, t, ways[i], base, r))
             b->emit = ways[i];
     if (b->emit != NB_EMIT_LEVELS)
         NB_TRY(pack_multiplication(p, b, r, err));
-    if (b->emit == NB_EMIT_LEVELS || b->emit == NB_EMIT_NEAR)
+    if (b->emit == NB_EMIT_TABLE)
+        NB_TRY(pack_bases(p, b, base, err));
+    if (b->emit != NB_EMIT_MUL32 && b->emit != NB_EMIT_MUL64)
         NB_TRY(pack_thresholds(p, b, t, err));
     return NB_OK;
 }

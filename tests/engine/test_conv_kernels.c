@@ -42,6 +42,7 @@ typedef struct Data {
     int32_t shift[NB_LANES];
     int32_t threshold[MOST_ROWS * NB_LANES];
     int32_t fall[MOST_LEVELS * NB_LANES];
+    uint8_t base[NB_BUCKETS * NB_LANES + 3];
     float scale[NB_LANES];
     float offset[NB_LANES];
     uint8_t want[GUARD + DST + GUARD];
@@ -95,6 +96,9 @@ static void fill_constants(Data *d, NbConvBlock *b, NbRandom *r) {
     for (int i = 0; i < b->falls * b->lanes; i++)
         d->fall[i] = pick(r, 5) ? pick(r, 2000000) - 1000000 : INT32_MIN;
     b->fall = d->fall;
+    for (int i = 0; i < NB_BUCKETS * b->lanes; i++)
+        d->base[i] = (uint8_t)pick(r, b->levels + 1);
+    b->base = d->base;
     b->start = d->start;
     b->mul = d->mul;
     b->add = d->add;

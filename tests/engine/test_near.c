@@ -14,7 +14,7 @@
 
 #include <math.h>
 
-enum { MOST_LEVELS = 255 };
+enum { MOST_LEVELS = 255, TABLE_ROWS = 512 };
 
 typedef struct Row {
     int levels;
@@ -30,10 +30,12 @@ static int reached(const Row *row, int64_t sum) {
     return n;
 }
 
-static void check(const Row *row, const NbRequant *r, int64_t sum) {
+/* base: NULL without a table */
+static void check(const Row *row, const NbRequant *r, const uint8_t *base, int64_t sum) {
     if (sum < row->min || sum > row->max)
         return;
-    const int32_t k = nb_requant_count(r, row->levels, (int32_t)sum);
+    const int32_t k = base ? base[nb_requant_count(r, TABLE_ROWS - 1, (int32_t)sum)]
+                           : nb_requant_count(r, row->levels, (int32_t)sum);
     const int32_t t = row->threshold[k];
     const int code = k + (t != INT32_MAX && sum >= t);
     if (code != reached(row, sum))
@@ -41,13 +43,13 @@ static void check(const Row *row, const NbRequant *r, int64_t sum) {
                  reached(row, sum));
 }
 
-static void check_all(const Row *row, const NbRequant *r) {
+static void check_all(const Row *row, const NbRequant *r, const uint8_t *base) {
     for (int64_t sum = row->min; sum <= row->max && sum < row->min + 3000; sum++)
-        check(row, r, sum);
+        check(row, r, base, sum);
     for (int k = 0; k < row->levels; k++)
         for (int64_t sum = row->threshold[k] - 2LL; sum <= row->threshold[k] + 1LL; sum++)
-            check(row, r, sum);
-    check(row, r, row->max);
+            check(row, r, base, sum);
+    check(row, r, base, row->max);
 }
 
 /* Steps that are even but for `jitter` of a step; below `kink` they are `slope` times as wide. */
@@ -80,9 +82,29 @@ static int solved(double jitter, double slope, int rounds) {
         if (!nb_near_solve(row.threshold, row.levels, row.min, row.max, &q))
             continue;
         n++;
-        check_all(&row, &q);
+        check_all(&row, &q, NULL);
     }
     return n;
+}
+
+/* Every step at least 0.6 of the average, as in a curve that is not too steep. */
+static void tables_count_curved_steps(void **state) {
+    (void)state;
+    NbRandom r = nb_random(4, NB_RANDOM_TEST, 0, 0);
+    int solved_tables = 0;
+    for (int round = 0; round < 500; round++) {
+        Row row;
+        NbRequant q;
+        uint8_t base[TABLE_ROWS];
+        make(&r, round % 2 ? 0.1 : 0.6, 1 + round % 3, &row);
+        const NbRange sums = {.min = row.min, .max = row.max};
+        if (!nb_near_table(row.threshold, row.levels, sums, TABLE_ROWS, 1, base, &q))
+            continue;
+        solved_tables++;
+        check_all(&row, &q, base);
+    }
+    print_message("%d of 500 tables\n", solved_tables);
+    assert_in_range(solved_tables, 250, 499);
 }
 
 static void uneven_steps_are_counted(void **state) {
@@ -97,6 +119,9 @@ static void uneven_steps_are_counted(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(uneven_steps_are_counted)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(uneven_steps_are_counted),
+        cmocka_unit_test(tables_count_curved_steps),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

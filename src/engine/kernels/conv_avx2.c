@@ -37,7 +37,7 @@ static inline __m256i scale_64(__m256i v, __m256i mul, __m256i add, __m256i shif
     return _mm256_blendv_epi8(v, top, _mm256_cmpgt_epi64(v, top));
 }
 
-static inline __m256i codes_64(const NbConvBlock *b, int lane, __m256i v) {
+static inline __m256i codes_64(const NbConvBlock *b, int lane, __m256i v, int most) {
     const __m256i mul = load(b->mul + lane);
     const __m256i shift = load(b->shift + lane);
     const __m256i low = load(b->add + lane);
@@ -46,9 +46,9 @@ static inline __m256i codes_64(const NbConvBlock *b, int lane, __m256i v) {
     const __m256i even = _mm256_permute4x64_epi64(_mm256_unpacklo_epi64(low, high), 0xD8);
     const __m256i odd = _mm256_permute4x64_epi64(_mm256_unpackhi_epi64(low, high), 0xD8);
     const __m256i mask = _mm256_set1_epi64x(UINT32_MAX);
-    const __m256i e = scale_64(v, mul, even, _mm256_and_si256(shift, mask), b->levels);
+    const __m256i e = scale_64(v, mul, even, _mm256_and_si256(shift, mask), most);
     const __m256i o = scale_64(_mm256_srli_epi64(v, 32), _mm256_srli_epi64(mul, 32), odd,
-                               _mm256_srli_epi64(shift, 32), b->levels);
+                               _mm256_srli_epi64(shift, 32), most);
     return _mm256_or_si256(e, _mm256_slli_epi64(o, 32));
 }
 
@@ -61,6 +61,15 @@ static inline __m256i step(const NbConvBlock *b, int lane, __m256i v, __m256i co
     const __m256i t = _mm256_i32gather_epi32(b->threshold + lane, at, 4);
     const __m256i by = _mm256_set1_epi32(ahead);
     return _mm256_add_epi32(code, _mm256_andnot_si256(_mm256_cmpgt_epi32(t, v), by));
+}
+
+/* The code that the table gives for each row. */
+static inline __m256i base(const NbConvBlock *b, int lane, __m256i row) {
+    const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i at =
+        _mm256_add_epi32(_mm256_mullo_epi32(row, _mm256_set1_epi32(b->lanes)), lanes);
+    const __m256i four = _mm256_i32gather_epi32((const int *)(const void *)(b->base + lane), at, 1);
+    return _mm256_and_si256(four, _mm256_set1_epi32(UINT8_MAX));
 }
 
 static inline __m256i search(const NbConvBlock *b, int lane, __m256i v) {
@@ -79,9 +88,11 @@ static inline __m256i narrow(const int64_t *p) {
 
 static inline __m256i codes(const NbConvBlock *b, int lane, __m256i v) {
     if (b->emit == NB_EMIT_MUL64)
-        return codes_64(b, lane, v);
+        return codes_64(b, lane, v, b->levels);
     if (b->emit == NB_EMIT_NEAR)
-        return step(b, lane, v, codes_64(b, lane, v), 1);
+        return step(b, lane, v, codes_64(b, lane, v, b->levels), 1);
+    if (b->emit == NB_EMIT_TABLE)
+        return step(b, lane, v, base(b, lane, codes_64(b, lane, v, NB_BUCKETS - 1)), 1);
     if (b->emit == NB_EMIT_LEVELS && b->levels > SEARCH_LEVELS)
         return search(b, lane, v);
     if (b->emit == NB_EMIT_MUL32) {

@@ -21,8 +21,8 @@ static int count_reached(const NbConvBlock *b, int lane, int32_t sum) {
     return low;
 }
 
-static uint8_t clamp_code(int64_t code, int levels) {
-    return (uint8_t)(code < 0 ? 0 : code > levels ? levels : code);
+static int clamp_to(int64_t code, int most) {
+    return (int)(code < 0 ? 0 : code > most ? most : code);
 }
 
 static uint8_t count_fallen(const NbConvBlock *b, int lane, int32_t sum) {
@@ -40,8 +40,13 @@ static void emit_bytes(const NbConvBlock *b, const int32_t *sum, uint8_t *dst) {
             continue;
         }
         const int64_t scaled = (int64_t)sum[i] * b->mul[i] + b->add[i];
-        const uint8_t code = clamp_code(nb_requant_shift(scaled, b->shift[i]), b->levels);
-        const bool next = b->emit == NB_EMIT_NEAR && sum[i] >= b->threshold[code * b->lanes + i];
+        const bool table = b->emit == NB_EMIT_TABLE;
+        int code =
+            clamp_to(nb_requant_shift(scaled, b->shift[i]), table ? NB_BUCKETS - 1 : b->levels);
+        if (table)
+            code = b->base[code * b->lanes + i];
+        const bool next =
+            (table || b->emit == NB_EMIT_NEAR) && sum[i] >= b->threshold[code * b->lanes + i];
         dst[i] = (uint8_t)(fallen + code + next);
     }
 }

@@ -63,7 +63,7 @@ static inline Constants constants_16(const NbConvBlock *b) {
     c.mul[1] = _mm512_srli_epi64(c.mul[0], 32);
     c.shift[1] = _mm512_srli_epi64(c.shift[0], 32);
     c.shift[0] = _mm512_and_si512(c.shift[0], _mm512_set1_epi64(UINT32_MAX));
-    c.top = _mm512_set1_epi64(b->levels);
+    c.top = _mm512_set1_epi64(b->emit == NB_EMIT_TABLE ? NB_BUCKETS - 1 : b->levels);
     return c;
 }
 
@@ -82,6 +82,13 @@ static inline __m512i step_16(const NbConvBlock *b, __m512i v, __m512i code, int
     const __m512i t = _mm512_i32gather_epi32(at, b->threshold, 4);
     return _mm512_mask_add_epi32(code, _mm512_cmpge_epi32_mask(v, t), code,
                                  _mm512_set1_epi32(ahead));
+}
+
+/* The code that the table gives for each row. */
+static inline __m512i base_16(const NbConvBlock *b, __m512i row) {
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i at = _mm512_add_epi32(_mm512_slli_epi32(row, 4), lane);
+    return _mm512_and_si512(_mm512_i32gather_epi32(at, b->base, 1), _mm512_set1_epi32(UINT8_MAX));
 }
 
 static inline __m512i search_16(const NbConvBlock *b, __m512i v) {
@@ -111,6 +118,8 @@ static inline __m512i codes_16(const NbConvBlock *b, const Constants *c, __m512i
         return b->levels > SEARCH_LEVELS ? search_16(b, v) : count_16(b, v);
     const __m512i odd = scale_64(c, 1, _mm512_srli_epi64(v, 32));
     const __m512i code = _mm512_or_si512(scale_64(c, 0, v), _mm512_slli_epi64(odd, 32));
+    if (c->emit == NB_EMIT_TABLE)
+        return step_16(b, v, base_16(b, code), 1);
     return c->emit == NB_EMIT_NEAR ? step_16(b, v, code, 1) : code;
 }
 
@@ -152,7 +161,7 @@ static inline Constants constants_8(const NbConvBlock *b) {
     }
     c.mul[0] = _mm512_cvtepi32_epi64(load_8(b->mul));
     c.shift[0] = _mm512_cvtepi32_epi64(load_8(b->shift));
-    c.top = _mm512_set1_epi64(b->levels);
+    c.top = _mm512_set1_epi64(b->emit == NB_EMIT_TABLE ? NB_BUCKETS - 1 : b->levels);
     return c;
 }
 
@@ -163,6 +172,13 @@ static inline __m256i step_8(const NbConvBlock *b, __m256i v, __m256i code, int 
     const __m256i t = _mm256_i32gather_epi32(b->threshold, at, 4);
     return _mm256_mask_add_epi32(code, _mm256_cmpge_epi32_mask(v, t), code,
                                  _mm256_set1_epi32(ahead));
+}
+
+static inline __m256i base_8(const NbConvBlock *b, __m256i row) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i at = _mm256_add_epi32(_mm256_slli_epi32(row, 3), lane);
+    const __m256i four = _mm256_i32gather_epi32((const int *)(const void *)b->base, at, 1);
+    return _mm256_and_si256(four, _mm256_set1_epi32(UINT8_MAX));
 }
 
 static inline __m256i search_8(const NbConvBlock *b, __m256i v) {
@@ -193,6 +209,8 @@ static inline __m256i codes_8(const NbConvBlock *b, const Constants *c, __m512i 
     if (c->emit == NB_EMIT_LEVELS)
         return b->levels > SEARCH_LEVELS ? search_8(b, v) : count_8(b, v);
     const __m256i code = _mm512_cvtepi64_epi32(scale_64(c, 0, wide));
+    if (c->emit == NB_EMIT_TABLE)
+        return step_8(b, v, base_8(b, code), 1);
     return c->emit == NB_EMIT_NEAR ? step_8(b, v, code, 1) : code;
 }
 

@@ -16,7 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NB_LANES = 16 };
+enum {
+    NB_LANES = 16,
+    NB_BUCKETS =
+        512, /* of NB_EMIT_TABLE: a curved function of 255 steps needs a few more than 255 */
+};
 
 /* How weights lie in memory. */
 typedef enum NbWeightFormat {
@@ -31,6 +35,8 @@ typedef enum NbEmit {
     NB_EMIT_MUL32,  /* byte = clamp((sum * mul + add) >> shift, 0, levels); all fits int32 */
     NB_EMIT_MUL64,  /* the same with a 64-bit product and sum */
     NB_EMIT_NEAR,   /* k as MUL64; byte = k + (sum >= threshold[k]) */
+    NB_EMIT_TABLE,  /* row as MUL64, of NB_BUCKETS; k = base[row]; byte = k + (sum >= threshold[k])
+                     */
     NB_EMIT_LEVELS, /* byte = number of thresholds t with sum >= t */
     NB_EMIT_FLOAT,  /* fl(fl((float)sum * scale) + offset), without the sum where offset is NULL */
 } NbEmit;
@@ -56,6 +62,7 @@ typedef struct NbConvBlock {
     const int64_t *add;       /* [lanes] */
     const int32_t *shift;     /* [lanes] 0 to 31, with 64 bits 0 to 62 */
     const int32_t *threshold; /* [nb_threshold_rows(levels)][lanes], ascending */
+    const uint8_t *base;      /* [NB_BUCKETS][lanes] and 3 bytes that may be read */
     int falls;                /* a byte grows by the number of fall[k] with sum <= fall[k] */
     const int32_t *fall;      /* [falls][lanes]; INT32_MIN, which no sum is, for fewer */
     const float *scale;       /* [lanes] */
