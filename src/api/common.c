@@ -29,7 +29,7 @@ static NbStatus read_bits(NbJob *job, NbBits *out, NbError *err) {
     return nb_job_set_from(job, "quantize", meaning, NB_FROM_CALLER, err);
 }
 
-NbStatus nb_job_model(NbJob *job, int nc, NbModel *out, NbError *err) {
+NbStatus nb_job_import(NbJob *job, int nc, NbLoadReport *report, NbModel *out, NbError *err) {
     const char *path = NULL;
     NB_TRY(nb_job_need(job, NB_OPT_model, &path, err));
     NbBits bits = {0};
@@ -45,7 +45,13 @@ NbStatus nb_job_model(NbJob *job, int nc, NbModel *out, NbError *err) {
     if (nb_job_has(job, NB_OPT_hardtanh))
         options.hardtanh = nb_job_bool(job, NB_OPT_hardtanh, false) ? "1" : "0";
     const uint64_t seed = (uint64_t)nb_job_int(job, NB_OPT_seed, 0);
-    return nb_model_read(path, &options, seed, out, err);
+    if (!report)
+        return nb_model_read(path, &options, seed, out, err);
+    return nb_model_import(path, &options, seed, &job->arena, report, out, err);
+}
+
+NbStatus nb_job_model(NbJob *job, int nc, NbModel *out, NbError *err) {
+    return nb_job_import(job, nc, NULL, out, err);
 }
 
 NbStatus nb_job_imgsz(NbJob *job, const NbModel *model, int *out, NbError *err) {

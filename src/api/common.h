@@ -6,15 +6,17 @@
 
 #include "api/job.h"
 #include "data/dataset.h"
-#include "model/model.h"
+#include "model/checkpoint.h"
 #include "train/validate.h"
 
 /* A number, or null when it is not finite. */
 json_t *nb_json_real(double value);
 
-/* model=: a checkpoint as it is (with other bits when quantize= is given), or a YAML with start
- * weights of seed=. nc > 0 replaces the class count of a YAML. */
+/* model=: a checkpoint or PyTorch file as it is (with other bits when quantize= is given), or a
+ * YAML with start weights of seed=. nc > 0 replaces the class count of a YAML. */
 NB_FALLIBLE nb_job_model(NbJob *job, int nc, NbModel *out, NbError *err);
+/* The same, and what became of the tensors of the file, in the job's arena. */
+NB_FALLIBLE nb_job_import(NbJob *job, int nc, NbLoadReport *report, NbModel *out, NbError *err);
 
 /* imgsz= rounded up to a multiple of the largest stride (said when it changes); 0 in the checkpoint
  * and no imgsz=: 416. */

@@ -65,9 +65,14 @@ char *nb_load_report_text(const NbLoadReport *report, NbArena *arena);
 NB_FALLIBLE nb_model_from_checkpoint(const char *path, NbBytes bytes, const NbModelOptions *options,
                                      NbModel *out, NbError *err);
 
-/* A model from .safetensors (with its weights) or .yaml (initialised with `seed`). */
+/* A model from .safetensors or .pt (with its weights; model/import_pt.h) or .yaml (initialised with
+ * `seed`). */
 NB_FALLIBLE nb_model_read(const char *path, const NbModelOptions *options, uint64_t seed,
                           NbModel *out, NbError *err);
+
+/* The same, and what became of the tensors of the file, in the arena. */
+NB_FALLIBLE nb_model_import(const char *path, const NbModelOptions *options, uint64_t seed,
+                            NbArena *arena, NbLoadReport *report, NbModel *out, NbError *err);
 
 /* The model alone: parameters and metadata. */
 NB_FALLIBLE nb_model_write(const char *path, const NbModel *m, NbError *err);

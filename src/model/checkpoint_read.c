@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading models from safetensors files. */
+ * Reading models from safetensors files, and from any file by its suffix. */
 #include "model/checkpoint.h"
 
 #include "base/text.h"
 #include "format/json.h"
+#include "model/import_pt.h"
 
 #include <math.h>
 #include <string.h>
@@ -276,7 +277,7 @@ static NB_FALLIBLE rebuild(const json_t *o, const NbModelOptions *given, NbArena
 }
 
 static NB_FALLIBLE from_file(const NbSafetensors *file, const NbModelOptions *options,
-                             NbArena *scratch, NbModel *out, NbError *err) {
+                             NbArena *scratch, NbLoadReport *report, NbModel *out, NbError *err) {
     const char *text = nb_safetensors_metadata(file, "model");
     json_t *o = NULL;
     if (!text)
@@ -290,22 +291,26 @@ static NB_FALLIBLE from_file(const NbSafetensors *file, const NbModelOptions *op
         return status;
     NB_TRY(nb_model_init(out, 0, err));
     return nb_model_load_tensors(out, file, has_group(file, "ema/") ? "ema/" : "", NB_LOAD_STRICT,
-                                 scratch, NULL, err);
+                                 scratch, report, err);
+}
+
+static NB_FALLIBLE from_checkpoint(const char *path, NbBytes bytes, const NbModelOptions *options,
+                                   NbArena *arena, NbLoadReport *report, NbModel *out,
+                                   NbError *err) {
+    NbSafetensors file = {0};
+    *out = (NbModel){0};
+    NB_TRY(nb_safetensors_read(path, bytes, arena, &file, err));
+    const NbStatus status = from_file(&file, options, arena, report, out, err);
+    if (status == NB_OK)
+        return NB_OK;
+    nb_model_release(out);
+    return nb_fail_in(status, err, "%s", path);
 }
 
 NbStatus nb_model_from_checkpoint(const char *path, NbBytes bytes, const NbModelOptions *options,
                                   NbModel *out, NbError *err) {
     NbArena scratch = {0};
-    NbSafetensors file = {0};
-    *out = (NbModel){0};
-    NbStatus status = nb_safetensors_read(path, bytes, &scratch, &file, err);
-    if (status == NB_OK) {
-        status = from_file(&file, options, &scratch, out, err);
-        if (status != NB_OK) {
-            status = nb_fail_in(status, err, "%s", path);
-            nb_model_release(out);
-        }
-    }
+    const NbStatus status = from_checkpoint(path, bytes, options, &scratch, NULL, out, err);
     nb_arena_release(&scratch);
     return status;
 }
@@ -319,19 +324,31 @@ static NB_FALLIBLE from_yaml_file(const char *path, const NbModelOptions *option
     return status;
 }
 
-NbStatus nb_model_read(const char *path, const NbModelOptions *options, uint64_t seed, NbModel *out,
-                       NbError *err) {
+NbStatus nb_model_import(const char *path, const NbModelOptions *options, uint64_t seed,
+                         NbArena *arena, NbLoadReport *report, NbModel *out, NbError *err) {
     const char *suffix = nb_path_suffix(path);
+    const bool torch = strcmp(suffix, ".pt") == 0 || strcmp(suffix, ".pth") == 0;
     NbBytes bytes = {0};
     *out = (NbModel){0};
-    if (strcmp(suffix, ".pt") == 0 || strcmp(suffix, ".pth") == 0 || strcmp(suffix, ".onnx") == 0)
+    if (report)
+        *report = (NbLoadReport){0};
+    if (strcmp(suffix, ".onnx") == 0)
         return nb_fail(NB_ERR_UNSUPPORTED, err,
-                       "%s: %s models are not read yet; .safetensors or .yaml expected", path,
-                       suffix);
-    if (strcmp(suffix, ".safetensors") != 0)
+                       "%s: .onnx models are not read yet; .safetensors, .pt or .yaml expected",
+                       path);
+    if (!torch && strcmp(suffix, ".safetensors") != 0)
         return from_yaml_file(path, options, seed, out, err);
     NB_TRY(nb_file_map(path, &bytes, err));
-    const NbStatus status = nb_model_from_checkpoint(path, bytes, options, out, err);
+    const NbStatus status = torch ? nb_model_from_pt(path, bytes, options, arena, report, out, err)
+                                  : from_checkpoint(path, bytes, options, arena, report, out, err);
     nb_file_unmap(bytes);
+    return status;
+}
+
+NbStatus nb_model_read(const char *path, const NbModelOptions *options, uint64_t seed, NbModel *out,
+                       NbError *err) {
+    NbArena scratch = {0};
+    const NbStatus status = nb_model_import(path, options, seed, &scratch, NULL, out, err);
+    nb_arena_release(&scratch);
     return status;
 }

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/import_pt.h"
+
+#include "format/pt.h"
+#include "model/build.h"
+#include "model/py_yaml.h"
+#include "model/zoo.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_YAML = 1 << 20, MAX_PATH = 256 };
+
+typedef struct Import {
+    const char *path;
+    NbArena *arena;
+    NbPt pt;
+    NbSafetensors state; /* the same tensors under our names */
+    NbModelOptions options;
+    NbLoadReport report;
+} Import;
+
+static bool ends_in(const char *text, const char *end) {
+    const size_t n = strlen(text);
+    const size_t m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* ---- names ---- */
+
+/* A learned clip lies deep inside the peers' objects: MODULE.act. act_quant. fused_... value. Older
+ * files say act_quant_proxy and learned_value. */
+static const char *our_name(const char *name, NbArena *arena) {
+    static const char *const tails[] = {
+        ".act.act_quant.fused_activation_quant_proxy.tensor_quant.scaling_impl.value",
+        ".act.act_quant.fused_activation_quant_proxy.tensor_quant.scaling_impl.learned_value",
+        ".act.act_quant_proxy.fused_activation_quant_proxy.tensor_quant.scaling_impl.learned_value",
+    };
+    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++)
+        if (ends_in(name, tails[i]))
+            return nb_arena_printf(arena, "%.*s.act_quant.value",
+                                   (int)(strlen(name) - strlen(tails[i])), name);
+    return name;
+}
+
+/* Renames; a learned clip tells that quantized-yolov5 wrote the file. */
+static NB_FALLIBLE rename_all(Import *im, NbError *err) {
+    const NbSafetensors *const from = &im->pt.state;
+    im->state.n_tensors = from->n_tensors;
+    im->state.tensor = NB_NEW(im->arena, NbNamedTensor, from->n_tensors);
+    if (!im->state.tensor)
+        return nb_fail_memory(err, "tensor list");
+    for (size_t i = 0; i < from->n_tensors; i++) {
+        NbNamedTensor *const t = &im->state.tensor[i];
+        *t = from->tensor[i];
+        t->name = our_name(from->tensor[i].name, im->arena);
+        if (!t->name)
+            return nb_fail_memory(err, "tensor name");
+        if (t->name != from->tensor[i].name)
+            im->options.compat = true;
+    }
+    return NB_OK;
+}
+
+/* The buffer of Detect with the anchors in cells; its module's path ends in a dot. */
+static const NbNamedTensor *find_anchors(const Import *im) {
+    for (size_t i = 0; i < im->state.n_tensors; i++) {
+        const NbNamedTensor *const t = &im->state.tensor[i];
+        const NbShape *const s = &t->tensor.shape;
+        if (ends_in(t->name, ".anchors") && s->rank == 3 && s->dim[2] == 2)
+            return t;
+    }
+    return NULL;
+}
+
+/* ---- what was saved against what was built ---- */
+
+static NB_FALLIBLE check_strides(const Import *im, const NbHead *h, NbError *err) {
+    const NbPy *const stride = nb_py_get(im->pt.model, "stride");
+    NbTensor t = {0};
+    if (!stride || stride->kind != NB_PY_TENSOR)
+        return NB_OK;
+    NB_TRY_IN(nb_pt_tensor(&im->pt, stride, im->arena, &t, err), err, "stride");
+    const size_t n = nb_tensor_count(&t);
+    float value[NB_MAX_LEVELS] = {0.0F};
+    if (n <= NB_MAX_LEVELS)
+        nb_convert(t.data, t.dtype, value, NB_F32, n);
+    for (int l = 0; l < h->levels; l++)
+        if (n != (size_t)h->levels || value[l] != h->stride[l])
+            return nb_fail(NB_ERR_FORMAT, err,
+                           "stride of level %d is %g of %zu in the file, %g of %d in the model", l,
+                           (double)value[l], n, (double)h->stride[l], h->levels);
+    return NB_OK;
+}
+
+static NB_FALLIBLE check_norm(const Import *im, const NbNode *node, NbError *err) {
+    const NbPy *const eps = nb_py_get(nb_pt_module(&im->pt, node->name), "eps");
+    if (!eps || eps->kind != NB_PY_FLOAT || (float)eps->number == node->attr.batchnorm.eps)
+        return NB_OK;
+    return nb_fail(NB_ERR_UNSUPPORTED, err, "%s has an epsilon of %g, %g expected", node->name,
+                   eps->number, (double)node->attr.batchnorm.eps);
+}
+
+/* The module "X.act" behind the convolution "X.conv". */
+static NB_FALLIBLE check_act(const Import *im, const NbGraph *g, const NbNode *conv, NbError *err) {
+    static const struct {
+        const char *name;
+        int op;
+    } known[] = {
+        {"SiLU", NB_OP_SILU},       {"ReLU", NB_OP_RELU},         {"LeakyReLU", NB_OP_LEAKY_RELU},
+        {"Sigmoid", NB_OP_SIGMOID}, {"Hardtanh", NB_OP_HARDTANH}, {"Identity", -1}};
+    char path[MAX_PATH];
+    if (!ends_in(conv->name, ".conv"))
+        return NB_OK;
+    (void)snprintf(path, sizeof path, "%.*s.act", (int)strlen(conv->name) - 5, conv->name);
+    const NbPy *const act = nb_pt_module(&im->pt, path);
+    const NbNodeId id = nb_graph_find(g, path);
+    const int op = id < 0 ? -1 : (int)g->node[id].op;
+    for (size_t i = 0; act && i < sizeof known / sizeof *known; i++)
+        if (strcmp(nb_py_class_name(act), known[i].name) == 0 && known[i].op == op)
+            return NB_OK;
+    if (!act)
+        return NB_OK;
+    return nb_fail(NB_ERR_UNSUPPORTED, err, "%s is %.40s, its model file means %s", path,
+                   nb_py_class_name(act), op < 0 ? "none" : nb_op_name((NbOp)op));
+}
+
+static NB_FALLIBLE check_modules(const Import *im, const NbGraph *g, NbError *err) {
+    for (NbNodeId id = 0; id < g->n_nodes; id++) {
+        const NbNode *const node = &g->node[id];
+        if (node->op == NB_OP_BATCHNORM)
+            NB_TRY(check_norm(im, node, err));
+        if (node->op == NB_OP_CONV)
+            NB_TRY(check_act(im, g, node, err));
+    }
+    return NB_OK;
+}
+
+/* ---- what the graph does not hold ---- */
+
+static NB_FALLIBLE take_anchors(const Import *im, NbHead *h, NbError *err) {
+    const NbNamedTensor *const t = find_anchors(im);
+    float value[NB_MAX_LEVELS * NB_MAX_ANCHORS * 2];
+    if (!t)
+        return NB_OK;
+    const NbShape want = nb_shape(3, (const int64_t[]){h->levels, h->anchors, 2});
+    char text[96];
+    if (!nb_shape_equal(&t->tensor.shape, &want))
+        return nb_fail(NB_ERR_FORMAT, err, "%s: shape %s, %d levels of %d anchors expected",
+                       t->name, nb_shape_text(&t->tensor.shape, text, sizeof text), h->levels,
+                       h->anchors);
+    nb_convert(t->tensor.data, t->tensor.dtype, value, NB_F32, nb_tensor_count(&t->tensor));
+    for (int l = 0; l < h->levels; l++)
+        for (int i = 0; i < 2 * h->anchors; i++) {
+            const float cells = value[l * 2 * h->anchors + i];
+            if (!(cells > 0.0F && cells < 1e5F))
+                return nb_fail(NB_ERR_FORMAT, err, "%s: positive sizes expected, found %g", t->name,
+                               (double)cells);
+            h->anchor[l][i / 2][i % 2] = cells * h->stride[l];
+        }
+    return NB_OK;
+}
+
+/* names: a list, or a dict from 0, 1, ... */
+static NB_FALLIBLE take_names(const Import *im, NbModel *m, NbError *err) {
+    const NbPy *const list = nb_py_get(im->pt.model, "names");
+    const size_t nc = (size_t)m->head.nc;
+    if (!list || (list->kind != NB_PY_LIST && list->kind != NB_PY_DICT) || list->count != nc)
+        return NB_OK;
+    const char **const name = NB_NEW(im->arena, const char *, nc);
+    if (!name)
+        return nb_fail_memory(err, "names");
+    for (size_t i = 0; i < nc; i++) {
+        const bool dict = list->kind == NB_PY_DICT;
+        const NbPy *const key = dict ? list->item[2 * i] : NULL;
+        const NbPy *const text = list->item[dict ? 2 * i + 1 : i];
+        const size_t at = dict ? (size_t)key->integer : i;
+        if ((dict && key->kind != NB_PY_INT) || at >= nc || text->kind != NB_PY_TEXT || name[at])
+            return nb_fail(NB_ERR_FORMAT, err, "names: one text for each class expected");
+        name[at] = text->text;
+    }
+    return nb_model_set_names(m, name, (int)nc, err);
+}
+
+/* The side it was trained at, where the trainer noted it. YOLOv5's is 640 unless told otherwise. */
+static int trained_side(const Import *im) {
+    static const char *const places[] = {"train_args", "opt"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const NbPy *const side = nb_py_get(nb_py_get(im->pt.root, places[i]), "imgsz");
+        if (side && side->kind == NB_PY_INT && side->integer >= 32 && side->integer <= 8192)
+            return (int)side->integer;
+    }
+    return im->pt.model->kind == NB_PY_RECORD ? 640 : 0;
+}
+
+/* ---- building ---- */
+
+static NB_FALLIBLE build(Import *im, const char *path, const char *text, size_t size, NbModel *out,
+                         NbError *err) {
+    NB_TRY(nb_model_from_yaml(path, text, size, &im->options, out, err));
+    NbStatus status = nb_model_init(out, 0, err);
+    if (status == NB_OK)
+        status =
+            nb_model_load_tensors(out, &im->state, "", NB_LOAD_STRICT, im->arena, &im->report, err);
+    if (status == NB_OK)
+        status = take_anchors(im, &out->head, err);
+    if (status != NB_OK)
+        nb_model_release(out);
+    return status;
+}
+
+/* A module that is not known, or a head without anchors, before the parser stumbles over it. */
+static NB_FALLIBLE check_known(const NbPy *yaml, NbError *err) {
+    static const char *const parts[] = {"backbone", "head"};
+    size_t layer = 0;
+    for (size_t k = 0; k < 2; k++) {
+        const NbPy *const list = nb_py_get(yaml, parts[k]);
+        for (size_t i = 0; list && list->kind == NB_PY_LIST && i < list->count; i++, layer++) {
+            const NbPy *const line = list->item[i];
+            if (line->kind != NB_PY_LIST || line->count < 3 || line->item[2]->kind != NB_PY_TEXT)
+                continue; /* the parser says it better */
+            if (!nb_module_find(line->item[2]->text))
+                return nb_fail(NB_ERR_UNSUPPORTED, err,
+                               "layer %zu is a module %.40s, which is not known", layer,
+                               line->item[2]->text);
+        }
+    }
+    const NbPy *const act = nb_py_get(yaml, "activation");
+    if (act && act->kind == NB_PY_TEXT && strcmp(act->text, "nn.SiLU()") != 0)
+        return nb_fail(NB_ERR_UNSUPPORTED, err, "its model file sets activation %.40s", act->text);
+    if (!nb_py_get(yaml, "anchors"))
+        return nb_fail(NB_ERR_UNSUPPORTED, err, "a Detect without anchors, which is not known");
+    return NB_OK;
+}
+
+static NB_FALLIBLE from_module(Import *im, NbModel *out, NbError *err) {
+    const NbPy *const yaml = nb_py_get(im->pt.model, "yaml");
+    const NbPy *const file = nb_py_get(im->pt.model, "yaml_file");
+    const char *text = NULL;
+    if (!yaml || yaml->kind != NB_PY_DICT)
+        return nb_fail(NB_ERR_UNSUPPORTED, err, "a module %.60s without a model file inside",
+                       nb_py_class_name(im->pt.model));
+    NB_TRY(check_known(yaml, err));
+    NB_TRY(nb_py_model_yaml(yaml, im->arena, &text, err));
+    const NbPy *const nc = nb_py_get(yaml, "nc");
+    if (im->options.nc > 0 && nc && nc->kind == NB_PY_INT && nc->integer != im->options.nc)
+        return nb_fail(NB_ERR_ARGUMENT, err, "the checkpoint has %lld classes, %d asked for",
+                       (long long)nc->integer, im->options.nc);
+    NB_TRY(build(im, file && file->kind == NB_PY_TEXT ? nb_path_name(file->text) : "model.yaml",
+                 text, strlen(text), out, err));
+    NB_TRY(check_strides(im, &out->head, err));
+    NB_TRY(check_modules(im, &out->graph, err));
+    return take_names(im, out, err);
+}
+
+/* Classes, from the convolutions of Detect: anchors * (5 + nc) outputs. 0: not to be seen. */
+static int classes_of(const Import *im) {
+    char name[MAX_PATH];
+    const NbNamedTensor *const anchors = find_anchors(im);
+    if (!anchors || strlen(anchors->name) >= sizeof name - 16)
+        return 0;
+    (void)snprintf(name, sizeof name, "%.*sm.0.weight", (int)strlen(anchors->name) - 7,
+                   anchors->name);
+    const NbTensor *const w = nb_safetensors_find(&im->state, name);
+    const int64_t na = anchors->tensor.shape.dim[1];
+    if (!w || w->shape.rank != 4 || na < 1 || w->shape.dim[0] % na)
+        return 0;
+    const int64_t nc = w->shape.dim[0] / na - 5;
+    return nc >= 1 && nc <= 100000 ? (int)nc : 0;
+}
+
+/* Names that say nothing about which model it is. */
+static int strangers(const NbLoadReport *r) {
+    int n = r->n_missing;
+    for (int i = 0; i < r->n_extra; i++)
+        n += !ends_in(r->extra[i], ".num_batches_tracked") && !ends_in(r->extra[i], ".anchors") &&
+             !ends_in(r->extra[i], ".anchor_grid");
+    return n;
+}
+
+/* Whether a file of the zoo has the names and shapes, and how many strangers there are. */
+static bool fits_zoo(Import *im, const NbZooFile *file, size_t limit, int *n) {
+    NbError ignored = {0};
+    NbModel m;
+    NbLoadReport report = {0};
+    NbModelOptions o = im->options;
+    o.memory_limit = limit;
+    if (nb_model_from_yaml(file->name, file->text, file->size, &o, &m, &ignored) != NB_OK)
+        return false;
+    const NbStatus status =
+        nb_model_load_tensors(&m, &im->state, "", NB_LOAD_STRICT, im->arena, &report, &ignored);
+    *n = strangers(&report);
+    nb_model_release(&m);
+    return status == NB_OK;
+}
+
+static NB_FALLIBLE from_zoo(Import *im, NbModel *out, NbError *err) {
+    int count = 0;
+    int best = -1;
+    int least = 0;
+    const NbZooFile *const zoo = nb_zoo(&count);
+    size_t limit = (size_t)16 << 20; /* larger models than the tensors make do not fit anyway */
+    for (size_t i = 0; i < im->state.n_tensors; i++)
+        limit += 2 * sizeof(float) * nb_tensor_count(&im->state.tensor[i].tensor);
+    for (int i = 0; i < count; i++) {
+        int n = 0;
+        if (fits_zoo(im, &zoo[i], limit, &n) && (best < 0 || n < least)) {
+            best = i;
+            least = n;
+        }
+    }
+    if (best < 0)
+        return nb_fail(NB_ERR_FORMAT, err,
+                       "%zu tensors without a model file: model.yaml expected beside them, and no "
+                       "model of the zoo has their names and shapes",
+                       im->state.n_tensors);
+    return build(im, zoo[best].name, zoo[best].text, zoo[best].size, out, err);
+}
+
+static NB_FALLIBLE from_tensors(Import *im, NbModel *out, NbError *err) {
+    const char *folder = nb_path_folder(im->arena, im->path);
+    const int nc = classes_of(im);
+    if (im->options.nc > 0 && nc > 0 && nc != im->options.nc)
+        return nb_fail(NB_ERR_ARGUMENT, err, "the checkpoint has %d classes, %d asked for", nc,
+                       im->options.nc);
+    im->options.nc = nc > 0 ? nc : im->options.nc;
+    if (folder && strcmp(nb_path_name(folder), "weights") == 0)
+        folder = nb_path_folder(im->arena, folder);
+    const char *const yaml = folder ? nb_path_join(im->arena, folder, "model.yaml") : NULL;
+    NbBytes text = {0};
+    if (!yaml)
+        return nb_fail_memory(err, "path");
+    if (!nb_path_exists(yaml))
+        return from_zoo(im, out, err);
+    NB_TRY(nb_file_read(yaml, MAX_YAML, im->arena, &text, err));
+    return build(im, yaml, (const char *)text.data, text.size, out, err);
+}
+
+/* The anchors were taken: not a tensor that was passed over. */
+static void forget_anchors(NbLoadReport *r) {
+    int n = 0;
+    for (int i = 0; i < r->n_extra; i++)
+        if (!ends_in(r->extra[i], ".anchors"))
+            r->extra[n++] = r->extra[i];
+    r->n_extra = n;
+}
+
+static NB_FALLIBLE import(Import *im, NbModel *out, NbError *err) {
+    NB_TRY(rename_all(im, err));
+    const bool module = im->pt.model->kind == NB_PY_RECORD;
+    NB_TRY(module ? from_module(im, out, err) : from_tensors(im, out, err));
+    out->imgsz = trained_side(im);
+    forget_anchors(&im->report);
+    return NB_OK;
+}
+
+NbStatus nb_model_from_pt(const char *path, NbBytes bytes, const NbModelOptions *options,
+                          NbArena *arena, NbLoadReport *report, NbModel *out, NbError *err) {
+    Import im = {.path = path, .arena = arena};
+    *out = (NbModel){0};
+    if (options)
+        im.options = *options;
+    NB_TRY(nb_pt_read(path, bytes, arena, &im.pt, err));
+    const NbStatus status = import(&im, out, err);
+    if (status != NB_OK) {
+        nb_model_release(out);
+        return nb_fail_in(status, err, "%s", path);
+    }
+    if (report)
+        *report = im.report;
+    return NB_OK;
+}
