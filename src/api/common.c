@@ -11,6 +11,20 @@
 
 enum { LEFT_OUT_SAID = 5 };
 
+json_t *nb_json_text(const char *text) {
+    json_t *const exact = json_string(text);
+    if (exact)
+        return exact;
+    NbText shown = {0};
+    for (; *text; text++) {
+        const bool plain = (unsigned char)*text < 0x80;
+        nb_text_put(&shown, plain ? text : "\xef\xbf\xbd", plain ? 1 : 3);
+    }
+    json_t *const out = shown.failed ? NULL : json_string(shown.data ? shown.data : "");
+    nb_text_release(&shown);
+    return out;
+}
+
 json_t *nb_json_real(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
 /* quantize=: text, or a file; what a file says replaces its name, so that checkpoints need no file.
@@ -102,8 +116,12 @@ NbStatus nb_job_samples(NbJob *job, const NbDataset *d, NbSplit split, NbSamples
                            out, err));
     say_left_out(job, out);
     const int limit = nb_job_int(job, NB_OPT_images_limit, 0);
-    if (limit > 0 && out->n > limit)
+    if (limit > 0 && out->n > limit) {
         out->n = limit;
+        out->n_labels = 0;
+        for (int i = 0; i < limit; i++)
+            out->n_labels += out->sample[i].n_labels;
+    }
     nb_job_say(job, "%s: %d pictures, %d boxes, %d without labels, %d corrupt",
                nb_split_name(split), out->n, out->n_labels, out->n_missing + out->n_empty,
                out->n_corrupt);

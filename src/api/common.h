@@ -12,6 +12,10 @@
 /* A number, or null when it is not finite. */
 json_t *nb_json_real(double value);
 
+/* Text of the file system, which need not be UTF-8: bytes that JSON cannot hold are shown as
+ * replacement characters. */
+json_t *nb_json_text(const char *text);
+
 /* model=: a checkpoint or PyTorch file as it is (with other bits when quantize= is given), or a
  * YAML with start weights of seed=. nc > 0 replaces the class count of a YAML. */
 NB_FALLIBLE nb_job_model(NbJob *job, int nc, NbModel *out, NbError *err);

@@ -52,7 +52,7 @@ NbStatus nb_write_label_files(const char *folder, const NbSamples *samples, cons
 /* The number that a name is, as COCO's pictures are named; else the name. */
 static json_t *image_id(const char *stem) {
     int64_t number;
-    return nb_parse_i64(stem, &number) ? json_integer(number) : json_string(stem);
+    return nb_parse_i64(stem, &number) ? json_integer(number) : nb_json_text(stem);
 }
 
 static NbStatus add_picture(json_t *list, const NbSample *s, const NbYoloImage *image,

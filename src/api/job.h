@@ -63,6 +63,9 @@ NB_FALLIBLE nb_job_settings_json(const NbJob *job, json_t **out, NbError *err);
 NB_FALLIBLE nb_job_settings_from_json(NbJob *job, const json_t *settings, NbOrigin origin,
                                       NbError *err);
 
+/* Says which value is out of range; types were checked when values were set. */
+NB_FALLIBLE nb_job_check_settings(const NbJob *job, NbError *err);
+
 /* Values were checked when they were set; a key whose text is "" has none. */
 bool nb_job_has(const NbJob *job, NbOptionId id);
 const char *nb_job_str(const NbJob *job, NbOptionId id);

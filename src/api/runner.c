@@ -112,6 +112,8 @@ NbStatus nb_runner_run(void *user, const uint8_t *images, int count, NbHeadLevel
     return NB_OK;
 }
 
+static bool should_stop(void *user) { return nb_job_stopped(user); }
+
 NbStatus nb_job_score(NbJob *job, NbModel *model, NbEngineKind kind, int imgsz,
                       const NbSamples *samples, NbValResult *out, NbError *err) {
     *out = (NbValResult){0};
@@ -124,6 +126,8 @@ NbStatus nb_job_score(NbJob *job, NbModel *model, NbEngineKind kind, int imgsz,
     NbValOptions val = nb_job_val_options(job, model, 0.001, 0.6);
     val.samples = samples;
     val.imgsz = imgsz;
+    val.should_stop = should_stop;
+    val.user = job;
     const NbRawRun run = {.user = &runner, .run = nb_runner_run};
     const NbStatus status = nb_validate(&run, &model->head, NULL, &val, out, err);
     nb_runner_release(&runner);

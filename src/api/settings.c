@@ -112,6 +112,15 @@ NbStatus nb_job_set_from(NbJob *job, const char *key, const char *value, NbOrigi
     return NB_OK;
 }
 
+/* Keys of the peers' files that change nothing: quantized-yolov5 reads iou_t and never uses it;
+ * copy_paste is off. */
+static bool is_without_effect(const char *key, const char *value) {
+    double number = 1.0;
+    if (strcmp(key, "iou_t") == 0)
+        return true;
+    return strcmp(key, "copy_paste") == 0 && nb_parse_double(value, &number) && number == 0.0;
+}
+
 NbStatus nb_job_read_settings(NbJob *job, const char *path, NbError *err) {
     NbBytes bytes;
     const NbYaml *root = NULL;
@@ -126,10 +135,60 @@ NbStatus nb_job_read_settings(NbJob *job, const char *path, NbError *err) {
             return nb_fail(NB_ERR_FORMAT, err, "%s:%d:%d: %s: expected one value", path,
                            value->line, value->column, root->key[i]->text);
         const char *const text = nb_yaml_is_null(value) ? "" : value->text;
+        if (is_without_effect(root->key[i]->text, text))
+            continue;
         const NbStatus status =
             nb_job_set_from(job, root->key[i]->text, text, NB_FROM_SETTINGS, err);
         if (status != NB_OK)
             return nb_fail_in(NB_ERR_FORMAT, err, "%s:%d", path, root->key[i]->line);
+    }
+    return NB_OK;
+}
+
+typedef struct Limits {
+    NbOptionId id;
+    double lo, hi;
+} Limits;
+
+/* Of what a training run computes, NbHyper checks the rest. */
+static const Limits limits[] = {
+    {NB_OPT_batch, 1, 4096},
+    {NB_OPT_workers, 0, 64},
+    {NB_OPT_cache_mb, 0, 1 << 20},
+    {NB_OPT_conf, 0, 1},
+    {NB_OPT_iou, 0, 1},
+    {NB_OPT_max_det, 1, 100000},
+    {NB_OPT_line_width, 0, 100},
+    {NB_OPT_images_limit, 0, INT32_MAX},
+    {NB_OPT_save_minutes, 0, 1e6},
+    {NB_OPT_freeze, 0, 10000},
+    {NB_OPT_patience, 0, INT32_MAX},
+    {NB_OPT_close_mosaic, 0, INT32_MAX},
+};
+
+typedef struct Choice {
+    NbOptionId id;
+    const char *words; /* separated by blanks */
+} Choice;
+
+static const Choice choices[] = {
+    {NB_OPT_cache, "ram none"},
+    {NB_OPT_progress, "auto bar line off"},
+};
+
+NbStatus nb_job_check_settings(const NbJob *job, NbError *err) {
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        const Limits *const l = &limits[i];
+        const double value = nb_job_real(job, l->id, l->lo);
+        if (value < l->lo || value > l->hi)
+            return nb_fail(NB_ERR_ARGUMENT, err, "%s: expected %.9g to %.9g, found %s",
+                           nb_option_names[l->id], l->lo, l->hi, nb_job_str(job, l->id));
+    }
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+        const Choice *const c = &choices[i];
+        if (!has_word(c->words, nb_job_str(job, c->id)))
+            return nb_fail(NB_ERR_ARGUMENT, err, "%s: expected one of %s, found '%s'",
+                           nb_option_names[c->id], c->words, nb_job_str(job, c->id));
     }
     return NB_OK;
 }

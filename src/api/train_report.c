@@ -38,7 +38,7 @@ static void put_result(NbTrainRun *run, const char *best, const char *last, NbEn
                        const NbYoloScore *score) {
     NbJob *const job = run->job;
     const NbTrainSummary *const s = &run->summary;
-    nb_job_put(job, "run", json_string(run->folder));
+    nb_job_put(job, "run", nb_json_text(run->folder));
     nb_job_put(job, "epochs", json_integer(s->epochs));
     nb_job_put(job, "images_per_second", nb_json_real(s->images_per_second));
     nb_job_put(job, "loader_share", nb_json_real(s->loader_share));
@@ -48,7 +48,7 @@ static void put_result(NbTrainRun *run, const char *best, const char *last, NbEn
     nb_job_put(job, "best",
                json_pack("{s:s, s:s, s:o}", "weights", best, "engine", nb_engine_name(kind),
                          "metrics", nb_json_metrics(score, run->model.names)));
-    nb_job_put(job, "last", json_string(last));
+    nb_job_put(job, "last", nb_json_text(last));
     nb_job_print(job, "%d epochs in %.0f s, %.1f pictures/s (%.1f %% of it waiting for pictures)\n",
                  s->epochs, s->seconds, s->images_per_second, 100.0 * s->loader_share);
     nb_job_print(job, "best: epoch %d, engine=%s\n", s->best_epoch, nb_engine_name(kind));

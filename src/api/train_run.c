@@ -24,7 +24,8 @@ static const char *const place_keys[] = {"threads", "workers",  "device",       
 
 enum { PLACE_KEYS = sizeof place_keys / sizeof *place_keys };
 
-/* resume=: a checkpoint, a run folder, or 1 for the newest run below project=. */
+/* resume=: a checkpoint, a run folder, or 1 for the newest run below project=. A checkpoint that
+ * does not lie in the weights/ of a run goes on in a folder of its own. */
 static NbStatus find_resume(NbTrainRun *run, NbError *err) {
     NbJob *const job = run->job;
     const char *const asked = nb_job_str(job, NB_OPT_resume);
@@ -40,14 +41,19 @@ static NbStatus find_resume(NbTrainRun *run, NbError *err) {
     } else {
         run->resume_path = nb_arena_string(&job->arena, asked);
         char *const weights = nb_path_folder(&job->arena, asked);
-        run->folder = weights ? nb_path_folder(&job->arena, weights) : NULL;
+        if (!weights)
+            return nb_fail_memory(err, "a path");
+        if (strcmp(nb_path_name(weights), "weights") != 0)
+            return run->resume_path ? NB_OK : nb_fail_memory(err, "a path"); /* a new folder */
+        run->folder = nb_path_folder(&job->arena, weights);
     }
     return run->folder && run->resume_path ? NB_OK : nb_fail_memory(err, "a path");
 }
 
 static NbStatus read_resume(NbTrainRun *run, NbError *err) {
     NbJob *const job = run->job;
-    NB_TRY(nb_read_args(job, run->folder, place_keys, PLACE_KEYS, err));
+    if (run->folder)
+        NB_TRY(nb_read_args(job, run->folder, place_keys, PLACE_KEYS, err));
     NB_TRY(nb_file_map(run->resume_path, &run->resume_bytes, err));
     NB_TRY(
         nb_safetensors_read(run->resume_path, run->resume_bytes, &job->arena, &run->resume, err));
@@ -61,8 +67,10 @@ static NbStatus read_resume(NbTrainRun *run, NbError *err) {
     }
     const NbStatus status = nb_job_settings_from_json(job, settings, NB_FROM_MODEL, err);
     json_decref(settings);
-    NB_TRY_IN(status, err, "%s", run->resume_path);
+    if (status != NB_OK)
+        return nb_fail_in(NB_ERR_FORMAT, err, "%s", run->resume_path);
     run->first_model = nb_job_str(job, NB_OPT_model);
+    NB_TRY(nb_job_check_settings(job, err));
     return nb_job_set_from(job, "model", run->resume_path, NB_FROM_CALLER, err);
 }
 
@@ -142,7 +150,7 @@ static NbStatus fit_anchors(NbTrainRun *run, NbError *err) {
 
 static NbStatus open_folder(NbTrainRun *run, NbError *err) {
     NbJob *const job = run->job;
-    if (!run->resume_path)
+    if (!run->folder)
         NB_TRY(nb_job_run_folder(job, "train", &run->folder, err));
     char *const weights = nb_path_join(&job->arena, run->folder, "weights");
     if (!weights)
@@ -192,7 +200,7 @@ void nb_train_run_close(NbTrainRun *run) {
 static void on_message(void *user, const char *text) {
     NbTrainRun *const run = user;
     nb_run_log_line(&run->log, text);
-    nb_run_log_event(&run->log, "message", json_pack("{s:s}", "text", text));
+    nb_run_log_event(&run->log, "message", json_pack("{s:o}", "text", nb_json_text(text)));
 }
 
 static void on_progress(void *user, const NbTrainProgress *p) {

@@ -30,7 +30,8 @@ static NbStatus open_regular(const char *path, int *fd, size_t *size, NbError *e
     }
     if (!S_ISREG(info.st_mode)) {
         close(*fd);
-        return nb_fail(NB_ERR_IO, err, "%s: not a regular file", path);
+        return nb_fail(NB_ERR_FORMAT, err, "%s: expected a file, found %s", path,
+                       S_ISDIR(info.st_mode) ? "a folder" : "something else");
     }
     *size = (size_t)info.st_size;
     return NB_OK;

@@ -61,6 +61,9 @@ const char *nb_path_suffix(const char *path);
 /* Makes the folder and its parents; one that exists is fine. */
 NB_FALLIBLE nb_folder_make(const char *path, NbError *err);
 
+/* The same, and says whether the folder is new: of several callers exactly one made it. */
+NB_FALLIBLE nb_folder_claim(const char *path, bool *fresh, NbError *err);
+
 /* Every file below `path` (recursive when asked; links to folders are not followed), sorted by
  * path bytes; each is path + "/" + what is below. At most `limit` files, more is NB_ERR_FORMAT. */
 NB_FALLIBLE nb_folder_list(const char *path, bool recursive, size_t limit, NbArena *arena,

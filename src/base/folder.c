@@ -24,25 +24,31 @@ double nb_file_time(const char *path) {
     return (double)info.st_mtim.tv_sec + 1e-9 * (double)info.st_mtim.tv_nsec;
 }
 
-static NbStatus make_one(const char *path, NbError *err) {
-    if (mkdir(path, 0777) == 0 || (errno == EEXIST && nb_path_is_folder(path)))
+static NbStatus make_one(const char *path, bool *fresh, NbError *err) {
+    *fresh = mkdir(path, 0777) == 0;
+    if (*fresh || (errno == EEXIST && nb_path_is_folder(path)))
         return NB_OK;
     return nb_fail(NB_ERR_IO, err, "%s: cannot make the folder: %s", path, strerror(errno));
 }
 
-NbStatus nb_folder_make(const char *path, NbError *err) {
+NbStatus nb_folder_claim(const char *path, bool *fresh, NbError *err) {
     NbArena arena = {0};
     char *const copy = nb_arena_string(&arena, path);
     NbStatus status = copy ? NB_OK : nb_fail_memory(err, path);
     for (char *at = copy; status == NB_OK && at && (at = strchr(at + 1, '/'));) {
         *at = '\0';
-        status = make_one(copy, err);
+        status = make_one(copy, fresh, err);
         *at = '/';
     }
     if (status == NB_OK)
-        status = make_one(path, err);
+        status = make_one(path, fresh, err);
     nb_arena_release(&arena);
     return status;
+}
+
+NbStatus nb_folder_make(const char *path, NbError *err) {
+    bool fresh;
+    return nb_folder_claim(path, &fresh, err);
 }
 
 typedef struct Listing {

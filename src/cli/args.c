@@ -21,11 +21,24 @@ static bool same_key(const char *name, const char *key) {
     return !*name && !*key;
 }
 
+/* One of the blank-separated words? */
+static bool is_alias(const char *words, const char *key) {
+    while (*words) {
+        char word[64];
+        const size_t n = strcspn(words, " ");
+        (void)snprintf(word, sizeof word, "%.*s", (int)n, words);
+        if (same_key(word, key))
+            return true;
+        words += n + (words[n] == ' ');
+    }
+    return false;
+}
+
 static bool is_switch(const char *key) {
     const NbOptionInfo *info;
     const size_t n = nb_option_list(&info);
     for (size_t i = 0; i < n; i++)
-        if (same_key(info[i].name, key))
+        if (same_key(info[i].name, key) || is_alias(info[i].aliases, key))
             return strcmp(info[i].type, "bool") == 0;
     return false;
 }

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 /* The one job of the process; a signal handler gets no argument. */
@@ -43,21 +44,40 @@ typedef struct Output {
     const char *progress;
 } Output;
 
+/* Is this word the key `name`, after "--" or not? *value: what stands behind "=", or in the next
+ * word after "--name"; NULL: neither. */
+static bool is_key(const char *word, const char *next, const char *name, const char **value) {
+    const bool dashed = *word == '-';
+    while (*word == '-')
+        word++;
+    const size_t n = strlen(name);
+    if (strncmp(word, name, n) != 0 || (word[n] && word[n] != '='))
+        return false;
+    *value = word[n] ? word + n + 1 : NULL;
+    if (!*value && dashed && next && *next != '-' && !strchr(next, '='))
+        *value = next;
+    return true;
+}
+
+static bool is_off(const char *value) {
+    static const char *const words[] = {"0", "false", "no", "off"};
+    for (size_t i = 0; value && i < sizeof words / sizeof *words; i++)
+        if (strcasecmp(value, words[i]) == 0)
+            return true;
+    return false;
+}
+
 static Output find_output(int argc, char **argv) {
     Output o = {.progress = "auto"};
     for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        while (*word == '-')
-            word++;
-        if (strcmp(word, "json") == 0 || strcmp(word, "json=1") == 0 ||
-            strcmp(word, "json=true") == 0)
-            o.json = true;
-        else if (strcmp(word, "verbose=0") == 0 || strcmp(word, "verbose=false") == 0)
-            o.quiet = true;
-        else if (strncmp(word, "progress=", 9) == 0)
-            o.progress = word + 9;
-        else if (strcmp(word, "progress") == 0 && i + 1 < argc)
-            o.progress = argv[i + 1];
+        const char *const next = i + 1 < argc ? argv[i + 1] : NULL;
+        const char *value = NULL;
+        if (is_key(argv[i], next, "json", &value))
+            o.json = !is_off(value);
+        else if (is_key(argv[i], next, "verbose", &value))
+            o.quiet = is_off(value);
+        else if (is_key(argv[i], next, "progress", &value) && value)
+            o.progress = value;
     }
     return o;
 }

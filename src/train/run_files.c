@@ -18,16 +18,16 @@ static const char head[] =
 NbStatus nb_run_folder_make(const char *project, const char *name, bool exist_ok, NbArena *arena,
                             char **out, NbError *err) {
     char *const first = nb_path_join(arena, project, name);
-    char *path = first;
-    for (int i = 2; path && !exist_ok && nb_path_exists(path); i++) {
-        if (i > 100000)
-            return nb_fail(NB_ERR_IO, err, "%s: too many runs of this name", first);
-        path = nb_arena_printf(arena, "%s%d", first, i);
+    bool fresh = false;
+    *out = first;
+    for (int i = 2; *out && i < 100000; i++) {
+        NB_TRY(nb_folder_claim(*out, &fresh, err)); /* runs may start side by side */
+        if (fresh || exist_ok)
+            return NB_OK;
+        *out = nb_arena_printf(arena, "%s%d", first, i);
     }
-    if (!path)
-        return nb_fail_memory(err, "the run folder");
-    *out = path;
-    return nb_folder_make(path, err);
+    return *out ? nb_fail(NB_ERR_IO, err, "%s: too many runs of this name", first)
+                : nb_fail_memory(err, "the run folder");
 }
 
 NbStatus nb_run_folder_newest(const char *project, const char *name, NbArena *arena, char **out,

@@ -91,12 +91,21 @@ static NbSchedule make_schedule(const NbHyper *h, int batches) {
                         .warmup_bias_lr = h->warmup_bias_lr};
 }
 
-static void freeze_layers(NbModel *m, int layers) {
+static NbStatus freeze_layers(NbModel *m, int layers, NbError *err) {
+    int last = 0;
+    for (NbNodeId id = 0; id < m->graph.n_nodes; id++)
+        if (m->graph.node[id].op == NB_OP_PARAM && m->graph.node[id].layer > last)
+            last = m->graph.node[id].layer;
+    if (layers > last)
+        return nb_fail(NB_ERR_ARGUMENT, err,
+                       "freeze: expected 0 to %d, so that a layer is left to train, found %d", last,
+                       layers);
     for (NbNodeId id = 0; id < m->graph.n_nodes; id++) {
         NbNode *const node = &m->graph.node[id];
         if (node->op == NB_OP_PARAM && node->layer >= 0 && node->layer < layers)
             node->attr.param.frozen = true;
     }
+    return NB_OK;
 }
 
 static NbStatus calibrate_from_loader(Trainer *t, NbError *err) {
@@ -164,6 +173,21 @@ static NbStatus check_first_loss(Trainer *t, NbError *err) {
     return NB_OK;
 }
 
+/* Counters and data must fit: with more or fewer batches in an epoch the state is that of another
+ * place in another run. */
+static NbStatus resume_state(Trainer *t, NbError *err) {
+    const NbTrainOptions *const o = t->options;
+    NbTrainState *const s = &t->state;
+    NB_TRY(nb_train_state_load(s, &t->hyper, o->resume, o->resume_path, err));
+    const int64_t first = (int64_t)s->epochs_done * t->batches;
+    if (s->iteration < first || s->iteration > first + t->batches)
+        return nb_fail(NB_ERR_FORMAT, err,
+                       "%s: iteration %lld behind epoch %d does not fit %d batches in an epoch: "
+                       "batch= or the training pictures are not those of the run",
+                       o->resume_path, (long long)s->iteration, s->epochs_done, t->batches);
+    return NB_OK;
+}
+
 static NbStatus set_up(Trainer *t, NbError *err) {
     const NbTrainOptions *const o = t->options;
     NB_TRY(nb_hyper_check(&t->hyper, err));
@@ -171,12 +195,12 @@ static NbStatus set_up(Trainer *t, NbError *err) {
         return nb_fail(NB_ERR_UNSUPPORTED, err, "the model has no detection head to train");
     NB_TRY(make_paths(t, err));
     NB_TRY(make_loader(t, err));
-    freeze_layers(o->model, t->hyper.freeze);
+    NB_TRY(freeze_layers(o->model, t->hyper.freeze, err));
     if (!o->resume && o->quantizers && t->hyper.calibrate > 0.0)
         NB_TRY(calibrate_from_loader(t, err));
     NB_TRY(nb_train_state_new(o->model, &t->hyper, &t->state, err));
     if (o->resume)
-        NB_TRY(nb_train_state_load(&t->state, &t->hyper, o->resume, o->resume_path, err));
+        NB_TRY(resume_state(t, err));
     if (!o->resume && o->quantizers && o->pretrained)
         NB_TRY(check_first_loss(t, err));
     const NbExecutorOptions options = executor_options(t, true);

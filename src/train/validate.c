@@ -109,8 +109,11 @@ NbStatus nb_validate(const NbRawRun *run, const NbHead *head, const NbYolov5Loss
     Pass pass = {.run = run, .head = head, .loss = loss, .options = options, .out = out};
     const int batches = nb_loader_batches(loader);
     NbStatus status = NB_OK;
-    for (int i = 0; i < batches && status == NB_OK; i++)
+    for (int i = 0; i < batches && status == NB_OK; i++) {
         status = run_batch(&pass, loader, err);
+        if (status == NB_OK && options->should_stop && options->should_stop(options->user))
+            status = nb_fail(NB_ERR_STOPPED, err, "stopped after %d of %d batches", i + 1, batches);
+    }
     nb_loader_free(loader);
     nb_arena_release(&pass.scratch);
     NB_TRY(status);

@@ -90,8 +90,8 @@ static void reading_names_path_and_reason(void **state) {
     assert_int_equal(nb_file_read("/no/such", 0, &f->arena, &bytes, &err), NB_ERR_FORMAT);
     assert_string_equal(err.message, "/no/such: no such file");
     assert_int_equal(nb_file_map("/no/such", &bytes, &err), NB_ERR_FORMAT);
-    assert_int_equal(nb_file_read("/tmp", 0, &f->arena, &bytes, &err), NB_ERR_IO);
-    assert_string_equal(err.message, "/tmp: not a regular file");
+    assert_int_equal(nb_file_read("/tmp", 0, &f->arena, &bytes, &err), NB_ERR_FORMAT);
+    assert_string_equal(err.message, "/tmp: expected a file, found a folder");
     const char *const path = in(f, "a");
     assert_int_equal(nb_file_write(path, "hello", 5, &err), NB_OK);
     assert_int_equal(nb_file_read(path, 4, &f->arena, &bytes, &err), NB_ERR_FORMAT);
@@ -207,6 +207,11 @@ static void folders_are_made_and_listed(void **state) {
     assert_int_equal(nb_folder_make(in(f, "b/c/d"), &err), NB_OK);
     assert_int_equal(nb_folder_make(in(f, "b/c/d"), &err), NB_OK); /* exists */
     assert_true(nb_path_is_folder(in(f, "b/c")));
+    bool fresh = true;
+    assert_int_equal(nb_folder_claim(in(f, "b/c/d"), &fresh, &err), NB_OK);
+    assert_false(fresh);
+    assert_int_equal(nb_folder_claim(in(f, "b/c/d/e"), &fresh, &err), NB_OK);
+    assert_true(fresh);
     static const char *const files[] = {"z", "b/c/2", "b/c/10", "b/1", "a", ".hidden"};
     for (size_t i = 0; i < 6; i++)
         assert_int_equal(nb_file_write(in(f, files[i]), "", 0, &err), NB_OK);

@@ -11,6 +11,11 @@ echo
 json epochs run -- nibble train resume=runs/a progress=off
 fails 2 nibble train resume=runs/a seed=4 progress=off verbose=0
 fails 2 nibble train resume=runs/a optimizer=SGD progress=off verbose=0
+fails 3 nibble train resume=runs/a batch=3 epochs=9 progress=off verbose=0
+echo "== a checkpoint from elsewhere goes on in a folder of its own"
+cp runs/a/weights/last.safetensors elsewhere.safetensors
+json run epochs -- nibble train resume=elsewhere.safetensors project=others epochs=6 progress=off
+ls others/train/weights
 echo "== the newest run"
 json epochs run -- nibble train resume=1 project=runs epochs=6 progress=off
 echo "== early stopping"
@@ -41,6 +46,14 @@ for layer in 0 2 4; do
     grep "model.$layer.conv.weight " after >two
     cmp -s one two && echo "layer $layer: as it was" || echo "layer $layer: trained"
 done
+echo "== settings of YOLOv5's files"
+printf 'lr0: 0.01\niou_t: 0.2\ncopy_paste: 0.0\nmosaic: 0.5\n' >hyp.yaml
+nibble train --weights tiny.yaml --data data/data.yaml --img 64 --batch-size 4 --epochs 1 --hyp hyp.yaml \
+    --project runs --name hyp --exist-ok --plots 0 --verbose 0 --workers 0 >out
+tail -1 out
+grep '^lr0\|^mosaic' runs/hyp/args.yaml
+printf "copy_paste: 0.1\n" >hyp.yaml
+fails 3 nibble train --weights tiny.yaml --data data/data.yaml --hyp hyp.yaml
 echo "== the peer's ways"
 json best.engine best.metrics -- train peer epochs=2 compat=quantized-yolov5
 json best.engine -- train hard epochs=2 hardtanh=1

@@ -21,5 +21,6 @@ fails 3 nibble eval detections=d.json annotations=a.json
 fails 3 nibble data check data=nothing.yaml
 fails 3 nibble data split images=nothing
 fails 3 nibble val model=tiny.yaml data=data/data.yaml split=test verbose=0
+fails 3 nibble train model=tiny.yaml data=data/data.yaml settings=data
 printf 'train: none\nval: none\nnc: 1\n' >gone.yaml
 fails 3 nibble data check data=gone.yaml

@@ -39,4 +39,8 @@ fails 2 nibble val model=tiny.yaml data=data/data.yaml split=dev
 fails 2 nibble val model=tiny.yaml data=data/data.yaml engine=fast verbose=0
 fails 4 nibble val model=tiny.yaml quantize=none data=data/data.yaml engine=int verbose=0
 fails 2 nibble val model=tiny.yaml data=data/data.yaml isa=sse9 verbose=0
+fails 2 nibble train model=tiny.yaml data=data/data.yaml freeze=6 project=frozen verbose=0
+for wrong in batch=-2 workers=-1 cache_mb=-1 cache=disk conf=2 iou=-1 max_det=0 progress=dots; do
+    fails 2 nibble val model=tiny.yaml data=data/data.yaml verbose=0 $wrong
+done
 [ ! -e runs ] || echo "a run folder was made"

@@ -28,6 +28,11 @@ echo "== classes"
 json images.0.detections.0.class -- predict source=data/images/val/000001.jpg save=0 classes=2
 fails 2 predict source=data/images/val/000001.jpg save=0 classes=3
 fails 2 predict source=data/images/val/000001.jpg save=0 classes=a
+echo "== names that are not UTF-8"
+name=$(printf 'a\377b.jpg')
+cp data/images/val/000001.jpg "$name"
+json images.0.path -- predict source="$name" save=0
+rm "$name"
 echo "== one bad picture among good ones"
 head -c 600 data/images/val/000000.jpg >data/images/val/000009.jpg
 nibble predict model=$best source=data/images/val save=0 conf=0.9 2>err | grep -c detections

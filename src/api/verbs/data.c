@@ -24,8 +24,9 @@ static void put_check(NbJob *job, const NbDataCheck *check) {
     for (int i = 0; i < check->n_problems; i++) {
         const NbProblem *const p = &check->problem[i];
         json_array_append_new(problems,
-                              json_pack("{s:s, s:s, s:i, s:s}", "kind", nb_problem_name(p->kind),
-                                        "path", p->path, "line", p->line, "text", p->text));
+                              json_pack("{s:s, s:o, s:i, s:o}", "kind", nb_problem_name(p->kind),
+                                        "path", nb_json_text(p->path), "line", p->line, "text",
+                                        nb_json_text(p->text)));
     }
     nb_job_put(job, "images", json_integer(check->images));
     nb_job_put(job, "labels", json_integer(check->labels));
@@ -174,7 +175,7 @@ static NbStatus synth(NbJob *job, NbError *err) {
     NbDataset dataset;
     NbDataCheck found;
     NB_TRY(look(job, false, &dataset, &found, err)); /* as others will read it */
-    nb_job_put(job, "data", json_string(yaml));
+    nb_job_put(job, "data", nb_json_text(yaml));
     nb_job_print(job, "%s: %d pictures, %d boxes, %d classes\n", yaml, found.images, found.labels,
                  dataset.nc);
     return NB_OK;

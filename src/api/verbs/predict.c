@@ -143,9 +143,10 @@ static NbStatus predict_one(Predict *p, const char *path, NbError *err) {
     size_t n = 0;
     NB_TRY_IN(detect(p, &image, &found, &n, err), err, "%s", path);
     const double ms = 1e3 * (nb_clock_seconds() - start);
-    json_array_append_new(p->images, json_pack("{s:s, s:i, s:i, s:o, s:f}", "path", path, "width",
-                                               image.width, "height", image.height, "detections",
-                                               detections_json(p, found, n), "ms", ms));
+    json_array_append_new(p->images,
+                          json_pack("{s:o, s:i, s:i, s:o, s:f}", "path", nb_json_text(path),
+                                    "width", image.width, "height", image.height, "detections",
+                                    detections_json(p, found, n), "ms", ms));
     nb_job_print(p->job, "%s: %dx%d, %zu detections, %.1f ms\n", path, image.width, image.height, n,
                  ms);
     char *const stem = nb_path_stem(&p->scratch, path);
@@ -174,7 +175,7 @@ static NbStatus open_outputs(Predict *p, NbError *err) {
     } else {
         NB_TRY(nb_job_run_folder(job, "predict", &p->folder, err));
     }
-    nb_job_put(job, "run", json_string(p->folder));
+    nb_job_put(job, "run", nb_json_text(p->folder));
     if (!p->text)
         return NB_OK;
     char *const labels = nb_path_join(&job->arena, p->folder, "labels");

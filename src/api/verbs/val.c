@@ -45,7 +45,7 @@ static NbStatus write_files(NbJob *job, NbModel *model, const NbSamples *samples
         return NB_OK;
     char *folder = NULL;
     NB_TRY(nb_job_run_folder(job, "val", &folder, err));
-    nb_job_put(job, "run", json_string(folder));
+    nb_job_put(job, "run", nb_json_text(folder));
     if (json)
         NB_TRY(nb_write_predictions(folder, samples, r, err));
     if (text)
