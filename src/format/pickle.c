@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SHOWN = 80 }; /* characters of a name that a message shows */
+enum {
+    SHOWN = 80, /* characters of a name that a message shows */
+    FIRST = 8,  /* places of a new list */
+};
 
 typedef struct Machine {
     const unsigned char *start, *at, *end;
@@ -44,7 +47,7 @@ static NB_FALLIBLE no_memory(const Machine *m) { return nb_fail_memory(m->err, "
 static bool grow(NbArena *arena, void **list, size_t n, size_t *capacity, size_t size) {
     if (n < *capacity)
         return true;
-    const size_t more = *capacity ? 2 * *capacity : 8;
+    const size_t more = *capacity ? 2 * *capacity : FIRST;
     void *const to = nb_arena_take(arena, more, size);
     if (!to)
         return false;
@@ -535,9 +538,13 @@ NbStatus nb_pickle_read(NbBytes bytes, NbArena *arena, const NbPy **out, NbError
                  .at = bytes.data,
                  .op = bytes.data,
                  .end = bytes.data + bytes.size,
+                 .stack = NB_NEW(arena, NbPy *, FIRST),
+                 .capacity = FIRST,
                  .arena = arena,
                  .err = err};
     *out = NULL;
+    if (!m.stack)
+        return no_memory(&m);
     if (bytes.size > NB_PICKLE_MAX_BYTES)
         return nb_fail(NB_ERR_FORMAT, err, "a pickle of %zu bytes, at most %d expected", bytes.size,
                        NB_PICKLE_MAX_BYTES);

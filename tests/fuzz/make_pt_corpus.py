@@ -241,6 +241,21 @@ hostile["module_laughs"] = P + b"(" + deep[2:] + b"t" + b"0" + b"h\x1d."
 for file, code in hostile.items():
     put("hostile_" + file, archive(code, [struct.pack("<2f", 1, 2)]))
 
+# ---- pickles alone, which the fuzz target puts into an archive: it sees through no checksum ----
+def bare(o, protocol=2):
+    data = save(o, protocol)
+    with zipfile.ZipFile(io.BytesIO(data)) as z:
+        return z.read("archive/data.pkl")
+
+
+one = Storage("Float", [0.0] * 16)
+put("pickle_state", bare({"state_dict": {"a": Tensor(one, (4, 4)), "b": Tensor(one, (2, 3), (1, 5), 1), "n": 3}}))
+put("pickle_state4", bare({"ema": {"a": Tensor(one, (16,))}, "t": (1, 2, 3, 4), "s": {5, 6}, "y": b"bytes", "f": 0.5}, 4))
+put("pickle_module", bare({"model": model(), "ema": None}))
+put("pickle_view", hostile["view_outside"])
+put("pickle_nothing_marked", P + b"(t.")
+put("pickle_persid", hostile["storage_missing"])
+
 # ---- hostile: archives ----
 good = save(state)
 put("zip_cut", good[:-40])
