@@ -112,10 +112,11 @@ static const float *guess_at(Picture *p, Place at) {
     const float stride = p->loss->stride[at.level];
     const ptrdiff_t sc = p->level[at.level].sc;
     const int bins = p->loss->reg_max;
+    const ptrdiff_t side = bins * sc; /* from one side of the box to the next */
     const float centre[2] = {(float)at.x + 0.5F, (float)at.y + 0.5F};
     for (int i = 0; i < 2; i++) {
-        out[i] = (centre[i] - nb_dfl_mean(raw + i * bins * sc, sc, bins)) * stride;
-        out[2 + i] = (centre[i] + nb_dfl_mean(raw + (2 + i) * bins * sc, sc, bins)) * stride;
+        out[i] = (centre[i] - nb_dfl_mean(raw + i * side, sc, bins)) * stride;
+        out[2 + i] = (centre[i] + nb_dfl_mean(raw + (2 + i) * side, sc, bins)) * stride;
     }
     p->guessed[at.cell] = true;
     return out;

@@ -30,7 +30,7 @@ static float class_term(const Work *w, NbTaskMatch m, int cls, int c, float x, f
  * whichever of both lies closer together in memory. */
 static void add_class_row(Work *w, ptrdiff_t at, const NbTaskMatch *match) {
     const NbHeadLevel *const l = w->level;
-    const ptrdiff_t from = at + 4 * w->loss->reg_max * l->sc;
+    const ptrdiff_t from = at + (ptrdiff_t)4 * w->loss->reg_max * l->sc;
     const bool by_cell = l->sc < l->sx;
     const int outer = by_cell ? l->nx : w->loss->nc;
     const int inner = by_cell ? w->loss->nc : l->nx;
