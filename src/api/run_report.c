@@ -41,7 +41,7 @@ static const char **class_cells(const NbRunReport *r, NbArena *arena) {
         double mean = 0.0;
         for (int k = 0; k < NB_YOLO_IOUS; k++)
             mean += c->ap[k] / NB_YOLO_IOUS;
-        const char **const row = cells + CLASS_COLUMNS * i;
+        const char **const row = cells + (ptrdiff_t)CLASS_COLUMNS * i;
         row[0] = r->names[c->cls];
         row[1] = nb_arena_printf(arena, "%lld", (long long)c->labels);
         row[2] = nb_arena_printf(arena, "%.3f", c->precision);

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 
 static NB_FALLIBLE plane_bytes(NbPlane *p, NbError *err) {
-    const size_t rows = (size_t)(p->border[0] + p->height + p->border[2]);
+    const size_t rows = (size_t)p->border[0] + (size_t)p->height + (size_t)p->border[2];
     size_t bytes = 0;
     if (!nb_mul_size(rows, nb_plane_row(p), &bytes) ||
         !nb_add_size(bytes, NB_PLANE_SLACK + NB_ARENA_ALIGN - 1, &bytes) ||

@@ -73,7 +73,7 @@ bool nb_near_table(const int32_t *threshold, int levels, NbRange sums, int rows,
     out->add = -first * out->mul;
     int code = s.always; /* thresholds reached at the first sum of the row */
     for (int row = 0; row < rows; row++) {
-        base[row * stride] = (uint8_t)code;
+        base[(ptrdiff_t)row * stride] = (uint8_t)code;
         /* the first sum of the next row: (sum - first) * mul >= (row + 1) << shift */
         const int64_t next = first + nb_ceil_div((int64_t)(row + 1) << out->shift, out->mul);
         const int64_t last = row == rows - 1 ? sums.max : next - 1;

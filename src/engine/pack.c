@@ -70,7 +70,7 @@ static bool fits_16(const int8_t *weight, int from, int to, int lanes, int most)
         int negative = 0;
         for (int k = from; k < to; k++)
             for (int j = 0; j < 2; j++) {
-                const int w = weight[(k * 2 * lanes + i) * 2 + j];
+                const int8_t w = weight[(k * 2 * lanes + i) * 2 + j];
                 positive += w > 0 ? w : 0;
                 negative += w < 0 ? w : 0;
             }
@@ -99,7 +99,7 @@ int nb_pack_run(const int8_t *weight, int steps, int lanes, int most) {
 /* Sums of bytes begin with what the zero of signed codes adds. No partial sum of any bytes may
  * leave int32, in whatever order a kernel adds. */
 static NB_FALLIBLE pack_start(const Packer *p, NbConvBlock *b, int first, NbError *err) {
-    const size_t n = (size_t)(p->channels * p->attr->kernel[0] * p->attr->kernel[1]);
+    const size_t n = (size_t)p->channels * (size_t)p->attr->kernel[0] * (size_t)p->attr->kernel[1];
     int32_t *start = NB_NEW(&p->e->arena, int32_t, (size_t)b->lanes);
     if (!start)
         return nb_fail_memory(err, "packed constants");
@@ -166,7 +166,7 @@ static NB_FALLIBLE pack_thresholds(const Packer *p, NbConvBlock *b, Thresholds t
 }
 
 static NB_FALLIBLE pack_bases(const Packer *p, NbConvBlock *b, const uint8_t *base, NbError *err) {
-    const size_t bytes = (size_t)(NB_BUCKETS * b->lanes);
+    const size_t bytes = (size_t)NB_BUCKETS * (size_t)b->lanes;
     uint8_t *to = NB_NEW(&p->e->arena, uint8_t, bytes + 3);
     if (!to)
         return nb_fail_memory(err, "packed codes");
@@ -186,7 +186,7 @@ static bool solve(NbEmit how, const int32_t *t, int levels, NbRange range, NbReq
 static bool multiply(const Packer *p, const NbConvBlock *b, int first, Thresholds t, NbEmit how,
                      uint8_t *base, NbRequant *r) {
     const NbRange codes = {.min = p->s->in[0]->lo, .max = p->s->in[0]->hi};
-    const size_t n = (size_t)(p->channels * p->attr->kernel[0] * p->attr->kernel[1]);
+    const size_t n = (size_t)p->channels * (size_t)p->attr->kernel[0] * (size_t)p->attr->kernel[1];
     for (int lane = 0; lane < b->live; lane++) {
         const NbRange range = nb_range_of_row_i8(codes, p->weight + (size_t)(first + lane) * n, n);
         const int32_t *at = t.at + (ptrdiff_t)lane * t.stride;
@@ -338,19 +338,20 @@ void nb_pack_place(NbStep *s, const NbEngine *e) {
     const ptrdiff_t row = (ptrdiff_t)nb_plane_row(in);
     const bool rows = a->groups == 1 && a->dilation[1] == 1;
     const int segments = s->block[0].segments;
+    const ptrdiff_t down = a->dilation[0] * row;
+    const ptrdiff_t right = (ptrdiff_t)a->dilation[1] * in->pixel;
     ptrdiff_t *segment = s->segment;
     for (int i = 0; i < segments; i++)
-        segment[i] = rows ? i * a->dilation[0] * row
-                          : i / a->kernel[1] * a->dilation[0] * row +
-                                i % a->kernel[1] * a->dilation[1] * in->pixel;
+        segment[i] = rows ? down * i : down * (i / a->kernel[1]) + right * (i % a->kernel[1]);
     const int outputs = (int)shape->dim[1] / a->groups;
     const int blocks = s->n_blocks / a->groups;
     for (int i = 0; i < s->n_blocks; i++) {
         NbConvBlock *b = &s->block[i];
         const int group = i / blocks;
-        b->src = nb_plane_at(in, -a->pad[0], -a->pad[1]) + group * (in->channels / a->groups);
+        const ptrdiff_t channel = (ptrdiff_t)group * (in->channels / a->groups);
+        b->src = nb_plane_at(in, -a->pad[0], -a->pad[1]) + channel;
         b->src_row = a->stride[0] * row;
-        b->src_col = a->stride[1] * in->pixel;
+        b->src_col = (ptrdiff_t)a->stride[1] * in->pixel;
         place_output(s, b, group * outputs + i % blocks * NB_LANES, shape->dim[1],
                      (int)shape->dim[3]);
     }

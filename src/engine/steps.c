@@ -24,8 +24,8 @@ static void fill_rows(const NbPlane *p, int row, int end) {
 
 /* The border beside the rows, and above or below when they are the first or last ones. */
 static void fill_border(const NbPlane *p, Rows r) {
-    const size_t left = (size_t)(p->border[1] * p->pixel);
-    const size_t right = (size_t)(p->border[3] * p->pixel);
+    const size_t left = (size_t)p->border[1] * (size_t)p->pixel;
+    const size_t right = (size_t)p->border[3] * (size_t)p->pixel;
     if (r.row == 0)
         fill_rows(p, -p->border[0], 0);
     if (r.end == p->height)
