@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { BATCHES_TO_DRAW = 3 };
 
@@ -83,20 +84,40 @@ static NbStatus open_data(NbTrainRun *run, NbError *err) {
     return nb_job_samples(job, &run->dataset, NB_SPLIT_VAL, &run->val, err);
 }
 
-/* What fits by name and shape. */
-static NbStatus take_weights(NbTrainRun *run, const char *path, NbError *err) {
-    NbJob *const job = run->job;
+static bool has_suffix(const char *path, const char *suffix) {
+    return strcasecmp(nb_path_suffix(path), suffix) == 0;
+}
+
+/* What fits by name and shape: averages where the file has them. */
+static NbStatus load_what_fits(NbTrainRun *run, const char *path, NbModel *source,
+                               NbLoadReport *report, NbError *err) {
+    NbArena *const arena = &run->job->arena;
+    NbSafetensors file = {0};
     NbBytes bytes;
-    NbSafetensors file;
-    NbLoadReport report;
-    NB_TRY(nb_file_read(path, 0, &job->arena, &bytes, err));
-    NB_TRY(nb_safetensors_read(path, bytes, &job->arena, &file, err));
+    if (has_suffix(path, ".pt")) {
+        const NbModelOptions options = {.compat = run->model.compat};
+        NB_TRY(nb_model_read(path, &options, 0, source, err));
+        NB_TRY(nb_model_to_tensors(source, "", arena, &file, err));
+    } else {
+        NB_TRY(nb_file_read(path, 0, arena, &bytes, err));
+        NB_TRY(nb_safetensors_read(path, bytes, arena, &file, err));
+    }
     bool averaged = false;
     for (size_t i = 0; i < file.n_tensors; i++)
         averaged = averaged || strncmp(file.tensor[i].name, "ema/", 4) == 0;
     NB_TRY_IN(nb_model_load_tensors(&run->model, &file, averaged ? "ema/" : "", NB_LOAD_TRANSFER,
-                                    &job->arena, &report, err),
+                                    arena, report, err),
               err, "%s", path);
+    return NB_OK;
+}
+
+static NbStatus take_weights(NbTrainRun *run, const char *path, NbError *err) {
+    NbJob *const job = run->job;
+    NbModel source = {0}; /* of a .pt file */
+    NbLoadReport report = {0};
+    const NbStatus status = load_what_fits(run, path, &source, &report, err);
+    nb_model_release(&source);
+    NB_TRY(status);
     const char *const text = nb_load_report_text(&report, &job->arena);
     nb_job_say(job, "%s: %s", path, text ? text : "");
     if (report.loaded == 0)
@@ -113,7 +134,8 @@ static NbStatus open_model(NbTrainRun *run, NbError *err) {
         return nb_fail(NB_ERR_FORMAT, err, "%s has %d classes, the model %s has %d",
                        nb_job_str(job, NB_OPT_data), run->dataset.nc, nb_job_str(job, NB_OPT_model),
                        run->model.head.nc);
-    run->pretrained = strstr(nb_job_str(job, NB_OPT_model), ".safetensors") != NULL;
+    const char *const model = nb_job_str(job, NB_OPT_model);
+    run->pretrained = has_suffix(model, ".safetensors") || has_suffix(model, ".pt");
     NB_TRY(nb_model_set_names(&run->model, (const char *const *)run->dataset.names, run->dataset.nc,
                               err));
     if (!run->resume_path && nb_job_has(job, NB_OPT_pretrained)) {
