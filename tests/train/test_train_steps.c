@@ -49,6 +49,7 @@ static NbHyper hyper_of(const NbCase *c) {
     h.epochs = (int)nb_case_number(c, "epochs", h.epochs);
     h.imgsz = (int)nb_case_number(c, "imgsz", h.imgsz);
     h.quant_lr = 0.0; /* the peer computes gradients of clips but its optimizer does not see them */
+    h.clip_norm = 0.0; /* the stored steps are the bare ones of the peer */
     return h;
 }
 
