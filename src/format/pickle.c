@@ -505,7 +505,7 @@ static NB_FALLIBLE op_persid(Machine *m) {
 typedef NbStatus (*Instruction)(Machine *m);
 
 static const Instruction run[256] = {
-#define NB_PICKLE_OP(code, function) [code] = function,
+#define NB_PICKLE_OP(code, function) [(code)] = (function),
 #include "format/pickle.def"
 #undef NB_PICKLE_OP
 };
