@@ -26,7 +26,7 @@ void nb_run_log_event(NbRunLog *log, const char *event, json_t *object) {
         json_pack("{s:i, s:f, s:s}", "schema", 1, "t", nb_clock_unix(), "ev", event);
     char *text = NULL;
     if (line && object && json_object_update(line, object) == 0)
-        text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(15));
     if (text && log->job->hooks.on_event)
         log->job->hooks.on_event(log->job->hooks.user, text);
     char *const ended = text ? nb_arena_printf(&log->job->arena, "%s\n", text) : NULL;

@@ -28,6 +28,13 @@ echo "== classes"
 json images.0.detections.0.class -- predict source=data/images/val/000001.jpg save=0 classes=2
 fails 2 predict source=data/images/val/000001.jpg save=0 classes=3
 fails 2 predict source=data/images/val/000001.jpg save=0 classes=a
+echo "== classes with odd names stay below crops/"
+sed 's!^names:.*!names: [a/b, ../../up, "."]!' data/data.yaml >data/odd.yaml
+quiet train odd epochs=1 data=data/odd.yaml
+nibble predict model=runs/odd/weights/best.safetensors source=data/images/val conf=0.00001 max_det=20 out=odd \
+    save=0 save_crop=1 verbose=0 >/dev/null
+find odd -type d | sed 's,^odd/crops/\(_._.._up\|a_b\|_\)$,odd/crops/CLASS,' | sort -u
+find . -name 'up*'
 echo "== names that are not UTF-8"
 name=$(printf 'a\377b.jpg')
 cp data/images/val/000001.jpg "$name"

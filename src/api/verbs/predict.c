@@ -83,6 +83,15 @@ static json_t *detections_json(const Predict *p, const NbDetection *d, size_t n)
     return list;
 }
 
+/* A class as the name of one folder below crops/, whatever a model file calls it. */
+static char *folder_name(const char *class_name, NbArena *arena) {
+    char *const out = nb_arena_string(arena, *class_name ? class_name : "_");
+    for (char *at = out; at && *at; at++)
+        if (*at == '/' || (unsigned char)*at < ' ' || (*at == '.' && at == out))
+            *at = '_';
+    return out;
+}
+
 static NbStatus write_crops(Predict *p, const char *stem, const NbImage *image,
                             const NbDetection *d, size_t n, NbError *err) {
     for (size_t i = 0; i < n; i++) {
@@ -99,8 +108,9 @@ static NbStatus write_crops(Predict *p, const char *stem, const NbImage *image,
             continue;
         NbImage crop = {.width = right - left, .height = bottom - top};
         crop.rgb = NB_NEW(&p->scratch, uint8_t, (size_t)crop.width * (size_t)crop.height * 3);
+        char *const name = folder_name(p->model->names[d[i].cls], &p->scratch);
         char *const folder =
-            nb_arena_printf(&p->scratch, "%s/crops/%s", p->folder, p->model->names[d[i].cls]);
+            name ? nb_arena_printf(&p->scratch, "%s/crops/%s", p->folder, name) : NULL;
         char *const path =
             folder ? nb_arena_printf(&p->scratch, "%s/%s_%zu.jpg", folder, stem, i) : NULL;
         if (!crop.rgb || !path)
