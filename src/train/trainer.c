@@ -381,7 +381,7 @@ static NbStatus score_epoch(Trainer *t, NbEpochRow *row, bool *best, NbError *er
 
 static NbStatus finish_epoch(Trainer *t, int epoch, NbError *err) {
     const NbRates rates = nb_schedule_at(&t->stepper.schedule, t->state.iteration - 1);
-    NbEpochRow row = {.epoch = epoch + 1, .quant_map50_95 = NAN};
+    NbEpochRow row = {.epoch = epoch + 1, .quant_map50_95 = (double)NAN};
     for (int i = 0; i < 3 && t->state.losses; i++)
         row.train[i] = t->state.loss[i] / (double)t->state.losses;
     row.lr[0] = rates.lr;

@@ -115,12 +115,11 @@ NbNodeId peer_param(const NbModel *m, const char *name) {
 
 static const char *numbered(const NbCase *batches, const char *stem, int i) {
     static char name[32];
-    int n = 0;
+    int n = 0; /* the number of the last one */
     do
-        (void)snprintf(name, sizeof name, "%s%d", stem, n);
-    while (nb_case_has(batches, name) && ++n);
-    assert_true(n > 0);
-    (void)snprintf(name, sizeof name, "%s%d", stem, i % n);
+        (void)snprintf(name, sizeof name, "%s%d", stem, n + 1);
+    while (nb_case_has(batches, name) && ++n < 1000);
+    (void)snprintf(name, sizeof name, "%s%d", stem, i % (n + 1));
     return name;
 }
 
