@@ -5,14 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-NbStatus nb_fail(NbStatus status, NbError *err, const char *format, ...) {
+void nb_note(NbError *err, const char *format, ...) {
     if (!err)
-        return status;
+        return;
     va_list args;
     va_start(args, format);
     (void)vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
-    return status;
 }
 
 NbStatus nb_fail_in(NbStatus status, NbError *err, const char *format, ...) {
@@ -34,8 +33,4 @@ NbStatus nb_fail_in(NbStatus status, NbError *err, const char *format, ...) {
     memcpy(err->message, context, head - 2);
     memcpy(err->message + head - 2, ": ", 2);
     return status;
-}
-
-NbStatus nb_fail_memory(NbError *err, const char *what) {
-    return nb_fail(NB_ERR_NOMEM, err, "out of memory for %s", what);
 }

@@ -26,15 +26,21 @@
             return nb_fail_in(nb_try_, (err), __VA_ARGS__);                                        \
     } while (0)
 
-/* Writes the sentence (truncated to fit) and returns `status`. `err` may be NULL. */
-NbStatus nb_fail(NbStatus status, NbError *err, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Writes the sentence, truncated to fit. `err` may be NULL. */
+void nb_note(NbError *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* nb_fail(status, err, "format", ...): writes the sentence and is `status`. A macro, so that
+ * compilers and analysers see which status comes back and that it is not NB_OK. */
+/* NOLINTNEXTLINE(readability-identifier-naming): used as a function */
+#define nb_fail(status, err, ...) (nb_note((err), __VA_ARGS__), (status))
 
 /* Puts the formatted context and ": " in front of what `err` says and returns `status`. */
 NbStatus nb_fail_in(NbStatus status, NbError *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* "out of memory", with the place that asked for it. */
-NbStatus nb_fail_memory(NbError *err, const char *what);
+static inline NbStatus nb_fail_memory(NbError *err, const char *what) {
+    return nb_fail(NB_ERR_NOMEM, err, "out of memory for %s", what);
+}
 
 #endif

@@ -81,7 +81,7 @@ static NB_FALLIBLE take_event(const NbMat v[VARIABLES], size_t e, NbArena *arena
 /* Pictures and their faces; *files: what the lists of levels must be like. */
 static NB_FALLIBLE take_pictures(const char *path, NbArena *arena, NbMat *files, NbFaceSet *out,
                                  NbError *err) {
-    NbMat v[VARIABLES];
+    NbMat v[VARIABLES] = {{0}};
     NB_TRY(nb_mat_read(path, variable, VARIABLES, arena, v, err));
     const size_t events = length(&v[EVENTS]);
     for (int i = 0; i < VARIABLES; i++)
@@ -122,7 +122,7 @@ static NB_FALLIBLE take_level(const NbMat *list, const NbMat *files, NbFaceLevel
 NbStatus nb_widerface_read_truth(const char *folder, NbArena *arena, NbFaceSet *out, NbError *err) {
     static const char *const list_name = "gt_list";
     *out = (NbFaceSet){0};
-    NbMat files;
+    NbMat files = {0};
     const char *const faces = nb_path_join(arena, folder, "wider_face_val.mat");
     if (!faces)
         return nb_fail_memory(err, folder);
@@ -131,7 +131,7 @@ NbStatus nb_widerface_read_truth(const char *folder, NbArena *arena, NbFaceSet *
         const char *const path = nb_path_join(arena, folder, level_file[level]);
         if (!path)
             return nb_fail_memory(err, folder);
-        NbMat list;
+        NbMat list = {0};
         NB_TRY(nb_mat_read(path, &list_name, 1, arena, &list, err));
         NB_TRY_IN(take_level(&list, &files, (NbFaceLevel)level, arena, out, err), err, "%s", path);
     }

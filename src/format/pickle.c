@@ -31,15 +31,17 @@ typedef struct Machine {
 } Machine;
 
 /* "byte N: sentence" */
-__attribute__((format(printf, 3, 4))) static NbStatus stop(const Machine *m, NbStatus status,
-                                                           const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void tell(const Machine *m, const char *format, ...) {
     char text[400];
     va_list args;
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return nb_fail(status, m->err, "byte %td: %s", m->op - m->start, text);
+    nb_note(m->err, "byte %td: %s", m->op - m->start, text);
 }
+
+/* STOP(m, status, "format", ...): says so and is `status`, see nb_fail. */
+#define STOP(m, status, ...) (tell((m), __VA_ARGS__), (status))
 
 static NB_FALLIBLE no_memory(const Machine *m) { return nb_fail_memory(m->err, "pickle"); }
 
@@ -79,7 +81,7 @@ static size_t floor_of(const Machine *m) { return m->n_marks ? m->mark[m->n_mark
 
 static NB_FALLIBLE pop(Machine *m, NbPy **out) {
     if (m->n <= floor_of(m))
-        return stop(m, NB_ERR_FORMAT, "a value is missing on the stack");
+        return STOP(m, NB_ERR_FORMAT, "a value is missing on the stack");
     *out = m->stack[--m->n];
     return NB_OK;
 }
@@ -87,7 +89,7 @@ static NB_FALLIBLE pop(Machine *m, NbPy **out) {
 /* The values above the last mark; they stay in place until something is pushed. */
 static NB_FALLIBLE pop_mark(Machine *m, NbPy ***item, size_t *count) {
     if (m->n_marks == 0)
-        return stop(m, NB_ERR_FORMAT, "a mark is missing on the stack");
+        return STOP(m, NB_ERR_FORMAT, "a mark is missing on the stack");
     const size_t height = m->mark[--m->n_marks];
     *item = m->stack + height;
     *count = m->n - height;
@@ -97,7 +99,7 @@ static NB_FALLIBLE pop_mark(Machine *m, NbPy ***item, size_t *count) {
 
 static NB_FALLIBLE take(Machine *m, size_t n, const unsigned char **out) {
     if (n > (size_t)(m->end - m->at))
-        return stop(m, NB_ERR_FORMAT, "%zu bytes expected, %td left", n, m->end - m->at);
+        return STOP(m, NB_ERR_FORMAT, "%zu bytes expected, %td left", n, m->end - m->at);
     *out = m->at;
     m->at += n;
     return NB_OK;
@@ -118,7 +120,7 @@ static NB_FALLIBLE op_proto(Machine *m) {
     uint64_t version = 0;
     NB_TRY(number(m, 1, &version));
     if (version < 2 || version > 5)
-        return stop(m, NB_ERR_UNSUPPORTED, "pickle protocol %" PRIu64 ", 2 to 5 expected", version);
+        return STOP(m, NB_ERR_UNSUPPORTED, "pickle protocol %" PRIu64 ", 2 to 5 expected", version);
     return NB_OK;
 }
 
@@ -160,7 +162,7 @@ static NB_FALLIBLE op_long(Machine *m) {
     uint64_t value = 0;
     NB_TRY(number(m, 1, &n));
     if (n > 8)
-        return stop(m, NB_ERR_UNSUPPORTED, "an integer of %" PRIu64 " bytes, at most 8 expected",
+        return STOP(m, NB_ERR_UNSUPPORTED, "an integer of %" PRIu64 " bytes, at most 8 expected",
                     n);
     NB_TRY(number(m, (size_t)n, &value));
     if (n > 0 && n < 8 && value >> (8 * n - 1))
@@ -184,11 +186,11 @@ static NB_FALLIBLE bytes_of(Machine *m, size_t length_bytes, NbPyKind kind) {
     const unsigned char *p = NULL;
     NB_TRY(number(m, length_bytes, &n));
     if (n > NB_PICKLE_MAX_BYTES)
-        return stop(m, NB_ERR_FORMAT, "a text of %" PRIu64 " bytes, at most %d expected", n,
+        return STOP(m, NB_ERR_FORMAT, "a text of %" PRIu64 " bytes, at most %d expected", n,
                     NB_PICKLE_MAX_BYTES);
     NB_TRY(take(m, (size_t)n, &p));
     if (kind == NB_PY_TEXT && memchr(p, '\0', (size_t)n))
-        return stop(m, NB_ERR_FORMAT, "a text with a zero byte");
+        return STOP(m, NB_ERR_FORMAT, "a text with a zero byte");
     char *const text = nb_arena_string_n(m->arena, (const char *)p, (size_t)n);
     if (!text)
         return no_memory(m);
@@ -240,10 +242,10 @@ static NB_FALLIBLE op_stop(Machine *m) {
 static NB_FALLIBLE keep(Machine *m, uint64_t i) {
     const size_t most = (size_t)(m->end - m->start);
     if (i >= most)
-        return stop(m, NB_ERR_FORMAT,
+        return STOP(m, NB_ERR_FORMAT,
                     "memo number %" PRIu64 ", a pickle of %zu bytes cannot have so many", i, most);
     if (m->n <= floor_of(m))
-        return stop(m, NB_ERR_FORMAT, "a value is missing on the stack");
+        return STOP(m, NB_ERR_FORMAT, "a value is missing on the stack");
     while (i >= m->n_memo) {
         void *list = m->memo;
         if (!grow(m->arena, &list, m->n_memo, &m->n_memo, sizeof *m->memo))
@@ -257,7 +259,7 @@ static NB_FALLIBLE keep(Machine *m, uint64_t i) {
 
 static NB_FALLIBLE recall(Machine *m, uint64_t i) {
     if (i >= m->n_memo || !m->memo[i])
-        return stop(m, NB_ERR_FORMAT, "memo number %" PRIu64 " was never stored", i);
+        return STOP(m, NB_ERR_FORMAT, "memo number %" PRIu64 " was never stored", i);
     return push(m, m->memo[i]);
 }
 
@@ -310,7 +312,7 @@ static NB_FALLIBLE push_copy(Machine *m, NbPyKind kind, NbPy **from, size_t n) {
 
 static NB_FALLIBLE tuple_of(Machine *m, size_t n) {
     if (m->n < floor_of(m) + n)
-        return stop(m, NB_ERR_FORMAT, "a value is missing on the stack");
+        return STOP(m, NB_ERR_FORMAT, "a value is missing on the stack");
     m->n -= n;
     return push_copy(m, NB_PY_TUPLE, m->stack + m->n, n);
 }
@@ -337,12 +339,12 @@ static NB_FALLIBLE op_frozenset(Machine *m) {
 static NB_FALLIBLE extend(Machine *m, NbPyKind kind, NbPy **item, size_t n) {
     const size_t unit = kind == NB_PY_DICT ? 2 : 1;
     if (m->n <= floor_of(m) || m->stack[m->n - 1]->kind != kind)
-        return stop(m, NB_ERR_FORMAT, "values for a container that is no %s",
+        return STOP(m, NB_ERR_FORMAT, "values for a container that is no %s",
                     kind == NB_PY_DICT   ? "dict"
                     : kind == NB_PY_LIST ? "list"
                                          : "set");
     if (n % unit)
-        return stop(m, NB_ERR_FORMAT, "a key without a value");
+        return STOP(m, NB_ERR_FORMAT, "a key without a value");
     NbPy *const to = m->stack[m->n - 1];
     for (size_t i = 0; i < n; i++) {
         void *list = to->item;
@@ -386,7 +388,7 @@ static NB_FALLIBLE op_additems(Machine *m) { return extend_marked(m, NB_PY_SET);
 static NB_FALLIBLE push_class(Machine *m, const char *module, const char *name) {
     const NbPyClass *const line = nb_py_class_find(module, name);
     if (!line)
-        return stop(m, NB_ERR_UNSUPPORTED,
+        return STOP(m, NB_ERR_UNSUPPORTED,
                     "the name '%.*s.%.*s' is not in the list of what a model file may use", SHOWN,
                     module, SHOWN, name);
     const char *const text = nb_arena_printf(m->arena, "%s %s", module, name);
@@ -398,7 +400,7 @@ static NB_FALLIBLE push_class(Machine *m, const char *module, const char *name) 
 static NB_FALLIBLE line_of(Machine *m, const char **out) {
     const unsigned char *const newline = memchr(m->at, '\n', (size_t)(m->end - m->at));
     if (!newline || memchr(m->at, '\0', (size_t)(newline - m->at)))
-        return stop(m, NB_ERR_FORMAT, "a name that ends with its line expected");
+        return STOP(m, NB_ERR_FORMAT, "a name that ends with its line expected");
     *out = nb_arena_string_n(m->arena, (const char *)m->at, (size_t)(newline - m->at));
     m->at = newline + 1;
     return *out ? NB_OK : no_memory(m);
@@ -418,7 +420,7 @@ static NB_FALLIBLE op_stack_global(Machine *m) {
     NB_TRY(pop(m, &name));
     NB_TRY(pop(m, &module));
     if (module->kind != NB_PY_TEXT || name->kind != NB_PY_TEXT)
-        return stop(m, NB_ERR_FORMAT, "texts expected as module and name");
+        return STOP(m, NB_ERR_FORMAT, "texts expected as module and name");
     return push_class(m, module->text, name->text);
 }
 
@@ -427,9 +429,9 @@ static NB_FALLIBLE pop_call(Machine *m, NbPy **callee, NbPy **args) {
     NB_TRY(pop(m, args));
     NB_TRY(pop(m, callee));
     if ((*args)->kind != NB_PY_TUPLE)
-        return stop(m, NB_ERR_FORMAT, "a tuple of arguments expected");
+        return STOP(m, NB_ERR_FORMAT, "a tuple of arguments expected");
     if ((*callee)->kind != NB_PY_CLASS)
-        return stop(m, NB_ERR_UNSUPPORTED, "a call of something that is no listed name");
+        return STOP(m, NB_ERR_UNSUPPORTED, "a call of something that is no listed name");
     return NB_OK;
 }
 
@@ -444,7 +446,7 @@ static NB_FALLIBLE op_newobj(Machine *m) {
     NbPy *args = NULL;
     NB_TRY(pop_call(m, &callee, &args));
     if (!callee->line->is_record)
-        return stop(m, NB_ERR_UNSUPPORTED, "an object of '%.*s', which is no listed class", SHOWN,
+        return STOP(m, NB_ERR_UNSUPPORTED, "an object of '%.*s', which is no listed class", SHOWN,
                     callee->text);
     return push_record(m, callee, args);
 }
@@ -456,12 +458,12 @@ static NB_FALLIBLE op_reduce(Machine *m) {
     NbError why = {0};
     NB_TRY(pop_call(m, &callee, &args));
     if (!callee->line->build)
-        return stop(m, NB_ERR_UNSUPPORTED, "a call of '%.*s', which is no listed function", SHOWN,
+        return STOP(m, NB_ERR_UNSUPPORTED, "a call of '%.*s', which is no listed function", SHOWN,
                     callee->text);
     v.text = callee->text;
     const NbStatus status = callee->line->build(args, m->arena, &v, &why);
     if (status != NB_OK)
-        return stop(m, status, "%.*s: %s", SHOWN, callee->text, why.message);
+        return STOP(m, status, "%.*s: %s", SHOWN, callee->text, why.message);
     return push_new(m, v);
 }
 
@@ -470,12 +472,12 @@ static NB_FALLIBLE op_build(Machine *m) {
     NbPy *state = NULL;
     NB_TRY(pop(m, &state));
     if (m->n <= floor_of(m))
-        return stop(m, NB_ERR_FORMAT, "a value is missing on the stack");
+        return STOP(m, NB_ERR_FORMAT, "a value is missing on the stack");
     NbPy *const v = m->stack[m->n - 1];
     if (v->kind != NB_PY_RECORD && v->kind != NB_PY_DICT)
-        return stop(m, NB_ERR_UNSUPPORTED, "attributes for a value that is no object");
+        return STOP(m, NB_ERR_UNSUPPORTED, "attributes for a value that is no object");
     if (v->state)
-        return stop(m, NB_ERR_UNSUPPORTED, "attributes for an object that has them already");
+        return STOP(m, NB_ERR_UNSUPPORTED, "attributes for an object that has them already");
     v->state = state;
     return NB_OK;
 }
@@ -487,13 +489,13 @@ static NB_FALLIBLE op_persid(Machine *m) {
     if (id->kind != NB_PY_TUPLE || id->count < 5 || id->item[0]->kind != NB_PY_TEXT ||
         strcmp(id->item[0]->text, "storage") != 0 || id->item[1]->kind != NB_PY_CLASS ||
         id->item[2]->kind != NB_PY_TEXT || id->item[4]->kind != NB_PY_INT)
-        return stop(m, NB_ERR_FORMAT, "('storage', class, key, place, elements) expected");
+        return STOP(m, NB_ERR_FORMAT, "('storage', class, key, place, elements) expected");
     const NbPyClass *const line = id->item[1]->line;
     if (!line->is_storage)
-        return stop(m, NB_ERR_UNSUPPORTED, "a storage of '%.*s', which is no listed type", SHOWN,
+        return STOP(m, NB_ERR_UNSUPPORTED, "a storage of '%.*s', which is no listed type", SHOWN,
                     id->item[1]->text);
     if (id->item[4]->integer < 0 || (uint64_t)id->item[4]->integer > SIZE_MAX / 16)
-        return stop(m, NB_ERR_FORMAT, "a storage of %" PRId64 " elements", id->item[4]->integer);
+        return STOP(m, NB_ERR_FORMAT, "a storage of %" PRId64 " elements", id->item[4]->integer);
     return push_new(m, (NbPy){.kind = NB_PY_STORAGE,
                               .dtype = line->dtype,
                               .text = id->item[2]->text,
@@ -522,15 +524,15 @@ static const char *const refused[256] = {
 static NB_FALLIBLE step(Machine *m) {
     if (m->at == m->end) {
         m->op = m->at;
-        return stop(m, NB_ERR_FORMAT, "the pickle ends without STOP");
+        return STOP(m, NB_ERR_FORMAT, "the pickle ends without STOP");
     }
     m->op = m->at++;
     if (run[*m->op])
         return run[*m->op](m);
     if (refused[*m->op])
-        return stop(m, NB_ERR_UNSUPPORTED, "the instruction %s (0x%02x) is not executed",
+        return STOP(m, NB_ERR_UNSUPPORTED, "the instruction %s (0x%02x) is not executed",
                     refused[*m->op], *m->op);
-    return stop(m, NB_ERR_FORMAT, "0x%02x is no instruction of a pickle", *m->op);
+    return STOP(m, NB_ERR_FORMAT, "0x%02x is no instruction of a pickle", *m->op);
 }
 
 NbStatus nb_pickle_read(NbBytes bytes, NbArena *arena, const NbPy **out, NbError *err) {

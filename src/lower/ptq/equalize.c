@@ -46,7 +46,7 @@ static float shrink_of(const NbEqualizeEnd *source, float *out) {
 static void raise(const NbEqualizeEnd *end, float shrink, float *top) {
     for (size_t c = 0; c < end->w.channels; c++) {
         float size = nb_channels_max(&end->w, c);
-        if (shrink > 0.0F) {
+        if (shrink > 0.0F && end->bias) {
             const float bias = fabsf(end->bias[c] / shrink);
             size = size < NEGLIGIBLE ? NEGLIGIBLE : size;
             size = bias > size ? bias : size;
