@@ -390,7 +390,7 @@ static void bad_files_are_named(void **state) {
         const char *want;
     } rows[] = {
         {RT_FOLDER "/none.safetensors", NB_ERR_FORMAT, "none.safetensors"},
-        {RT_FOLDER, NB_ERR_IO, RT_FOLDER},
+        {RT_FOLDER, NB_ERR_FORMAT, RT_FOLDER},
         {RT_FOLDER "/predictions.json", NB_ERR_FORMAT, "predictions.json"},
         {RT_FOLDER "/pictures/0.png", NB_ERR_FORMAT, "0.png"},
         {RT_FOLDER "/float.safetensors", NB_ERR_UNSUPPORTED,

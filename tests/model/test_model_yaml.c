@@ -316,8 +316,8 @@ static void missing_files_get_a_hint(void **state) {
     NbError err = {0};
     NbModel m;
     const NbStatus status = nb_model_from_yaml_file("no-such-model.yaml", NULL, &m, &err);
-    assert_int_equal(status, NB_ERR_IO);
-    assert_int_equal(nb_model_from_yaml_file("lpyolo-flout.yaml", NULL, &m, &err), NB_ERR_IO);
+    assert_int_equal(status, NB_ERR_FORMAT);
+    assert_int_equal(nb_model_from_yaml_file("lpyolo-flout.yaml", NULL, &m, &err), NB_ERR_FORMAT);
     assert_non_null(strstr(err.message, "did you mean 'lpyolo-float.yaml'"));
 }
 

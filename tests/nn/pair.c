@@ -88,7 +88,7 @@ static float *real_of(Pair *p, NbNodeId id) {
 
 /* Largest |got - want| over the largest |want| (or 0.5, if that is more: some gradients are 0 but
  * for rounding, such as that of a bias in front of a batch norm). */
-static double distance(const float *got, const float *want, size_t n) {
+double distance(const float *got, const float *want, size_t n) {
     double top = 0.5;
     double worst = 0.0;
     for (size_t i = 0; i < n; i++) {
@@ -123,6 +123,16 @@ void compare_outputs(Pair *p, bool exact, double tolerance) {
         else
             expect_close(nb_executor_output(p->x, i), want, n, tolerance, "output", i);
     }
+}
+
+double output_distance(Pair *p) {
+    double worst = 0.0;
+    for (int i = 0; i < p->twin.n_outputs; i++) {
+        const size_t n = nb_shape_count(&p->twin.node[p->twin.output[i]].shape);
+        const float *const want = real_of(p, p->twin.output[i]);
+        worst = fmax(worst, distance(nb_executor_output(p->x, i), want, n));
+    }
+    return worst;
 }
 
 /* Random d_output for both, in both layouts. */

@@ -36,6 +36,12 @@ void to_nhwc(const float *from, const NbShape *s, int count, float *to);
 void to_nchw(const float *from, const NbShape *s, int count, float *to);
 
 void expect_equal(const float *got, const float *want, size_t n, const char *what, int i);
+/* Largest |got - want| over the largest |want| (or 0.5); infinity when only one of two is NaN. */
+double distance(const float *got, const float *want, size_t n);
+
+/* The largest distance of an output from the interpreter's. */
+double output_distance(Pair *p);
+
 /* Largest difference at most `tolerance` of the largest |want| (or of 0.5, if that is more: some
  * gradients are 0 but for rounding, such as that of a bias in front of a batch norm). */
 void expect_close(const float *got, const float *want, size_t n, double tolerance, const char *what,
