@@ -553,7 +553,7 @@ NbStatus nb_pickle_read(NbBytes bytes, NbArena *arena, const NbPy **out, NbError
     while (!m.done)
         NB_TRY(step(&m));
     if (m.n != 1 || m.n_marks)
-        return stop(&m, NB_ERR_FORMAT, "one value expected at the end, found %zu and %zu marks",
+        return STOP(&m, NB_ERR_FORMAT, "one value expected at the end, found %zu and %zu marks",
                     m.n, m.n_marks);
     *out = m.stack[0];
     return NB_OK;
