@@ -14,7 +14,8 @@
 /* results.png: one panel for each quantity of a results.csv. Columns are named group/quantity as
  * in "train/box_loss"; the same quantity of several groups shares a panel ("(B)" is ignored), all
  * "lr/" columns share one, "epoch" is the x axis and "time" is left out. Empty or not finite cells
- * are gaps. NB_ERR_FORMAT: no "epoch" column, no rows, or a row of another length. */
+ * are gaps; columns with nothing but zeros are left out. NB_ERR_FORMAT: no "epoch" column, no rows,
+ * or a row of another length. */
 NB_FALLIBLE nb_figure_results(const char *csv_path, const char *out_path, NbError *err);
 
 /* PR_curve.png and its like: a thin line a class (in the legend when there are at most 20) and

@@ -128,9 +128,10 @@ static bool split_name(const char *head, NbArena *arena, const char **group, con
     return *group && *name;
 }
 
+/* Losses that a model does not have are columns of zeros. */
 static bool has_values(const double *values, size_t n) {
     for (size_t i = 0; i < n; i++)
-        if (isfinite(values[i]))
+        if (isfinite(values[i]) && values[i] != 0.0)
             return true;
     return false;
 }

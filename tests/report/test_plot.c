@@ -140,10 +140,10 @@ static void heat_runs_from_white_to_dark(void **state) {
 }
 
 static const char csv[] = "epoch,time,train/box_loss,train/cls_loss,metrics/mAP50(B),val/box_loss,"
-                          "lr/pg0,lr/pg1,quant/mAP50\n"
-                          "1,3.2,2.5,3.1,0.1,2.7,0.01,0.01,0.08\n"
-                          "2,6.4,2.1,2.6,0.3,2.4,0.009,0.009,\n"
-                          "3,9.6,1.8,2.2,0.4,2.2,0.008,0.008,0.39\n";
+                          "lr/pg0,lr/pg1,quant/mAP50,train/dfl_loss\n"
+                          "1,3.2,2.5,3.1,0.1,2.7,0.01,0.01,0.08,0\n"
+                          "2,6.4,2.1,2.6,0.3,2.4,0.009,0.009,,0\n"
+                          "3,9.6,1.8,2.2,0.4,2.2,0.008,0.008,0.39,0\n";
 
 static void results_become_one_picture_in_each_format(void **state) {
     (void)state;
