@@ -4,8 +4,13 @@
 # sanitizer's library cannot be loaded before Python.
 set -eu
 library=$1
-python=${NIBBLE_PYTHON:-python3}
-"$python" -c 'import numpy' 2>/dev/null || { echo "NumPy is missing: skipped"; exit 77; }
+python=
+for name in "${NIBBLE_PYTHON:-python3}" /usr/bin/python3; do # the system's NumPy is the system's Python's
+    if [ -z "$python" ] && "$name" -c 'import numpy' 2>/dev/null; then
+        python=$name
+    fi
+done
+[ -n "$python" ] || { echo "NumPy is missing: skipped"; exit 77; }
 for name in libasan libtsan libubsan; do
     if readelf -d "$library" | grep -q "NEEDED.*$name"; then
         preload="${preload-} $("$3" -print-file-name=$name.so)"
