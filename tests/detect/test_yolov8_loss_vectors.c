@@ -17,7 +17,7 @@
 
 /* "y10.m_" and "fg" to the name of an array. */
 static const char *name(const char *prefix, const char *what) {
-    static char text[2][64]; /* two may be in use */
+    static char text[2][160]; /* two may be in use */
     static int turn;
     turn = !turn;
     (void)snprintf(text[turn], sizeof text[turn], "%s%s", prefix, what);
