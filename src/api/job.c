@@ -11,13 +11,7 @@ static const char *const later[] = {"export", "ptq",  "sweep", "sensitivity", "b
                                     "check",  "fpga", "serve", "report"};
 
 static bool is_named(const NbVerbInfo *info, const char *name) {
-    if (strcmp(info->name, name) == 0)
-        return true;
-    const size_t n = strlen(name);
-    for (const char *at = info->aliases; n && (at = strstr(at, name)); at += n)
-        if ((at == info->aliases || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
-            return true;
-    return false;
+    return strcmp(info->name, name) == 0 || nb_has_word(info->aliases, name);
 }
 
 static NbStatus find_verb(const char *name, const NbVerb **out, NbError *err) {

@@ -45,18 +45,9 @@ size_t nb_option_list(const NbOptionInfo **out) {
     return NB_OPTION_COUNT;
 }
 
-/* Is `word` one of the blank-separated words? */
-static bool has_word(const char *words, const char *word) {
-    const size_t n = strlen(word);
-    for (const char *at = words; n && (at = strstr(at, word)); at += n)
-        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
-            return true;
-    return false;
-}
-
 static int find_option(const char *key) {
     for (int i = 0; i < NB_OPTION_COUNT; i++)
-        if (strcmp(nb_option_names[i], key) == 0 || has_word(infos[i].aliases, key))
+        if (strcmp(nb_option_names[i], key) == 0 || nb_has_word(infos[i].aliases, key))
             return i;
     return -1;
 }
@@ -186,7 +177,7 @@ NbStatus nb_job_check_settings(const NbJob *job, NbError *err) {
     }
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
         const Choice *const c = &choices[i];
-        if (!has_word(c->words, nb_job_str(job, c->id)))
+        if (!nb_has_word(c->words, nb_job_str(job, c->id)))
             return nb_fail(NB_ERR_ARGUMENT, err, "%s: expected one of %s, found '%s'",
                            nb_option_names[c->id], c->words, nb_job_str(job, c->id));
     }

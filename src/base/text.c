@@ -131,6 +131,14 @@ void nb_nearest_names(const char *name, const char *const *names, size_t count, 
     }
 }
 
+bool nb_has_word(const char *words, const char *word) {
+    const size_t n = strlen(word);
+    for (const char *at = words; n && (at = strstr(at, word)); at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
+            return true;
+    return false;
+}
+
 bool nb_glob_match(const char *pattern, const char *text) {
     const char *star = NULL; /* the last '*', and what it has swallowed up to */
     const char *swallowed = NULL;

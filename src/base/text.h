@@ -32,6 +32,9 @@ bool nb_parse_double(const char *text, double *out);
 void nb_nearest_names(const char *name, const char *const *names, size_t count, char *out,
                       size_t size);
 
+/* Is `word` one of the words that single blanks separate? The empty word is none. */
+bool nb_has_word(const char *words, const char *word);
+
 /* Shell-like match of the whole text: '*' any run, '?' any one character. */
 bool nb_glob_match(const char *pattern, const char *text);
 

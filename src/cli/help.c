@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/help.h"
 
+#include "base/text.h"
 #include "nibble/job.h"
 
 #include <stdio.h>
@@ -17,14 +18,6 @@ void nb_help_print(void) {
            "3 bad input, 4 not in this build, 5 a check fell short, 130 interrupted.\n");
 }
 
-static bool has_word(const char *words, const char *word) {
-    const size_t n = strlen(word);
-    for (const char *at = words; n && (at = strstr(at, word)); at += n)
-        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
-            return true;
-    return false;
-}
-
 static void print_option(const NbOptionInfo *o) {
     printf("  %-16s %s", o->name, o->help);
     if (*o->standard)
@@ -39,11 +32,11 @@ bool nb_help_print_verb(const char *verb) {
     const size_t n_options = nb_option_list(&options);
     const NbVerbInfo *info;
     for (size_t i = 0; (info = nb_verb_get(i)); i++) {
-        if (strcmp(info->name, verb) != 0 && !has_word(info->aliases, verb))
+        if (strcmp(info->name, verb) != 0 && !nb_has_word(info->aliases, verb))
             continue;
         printf("nibble %s: %s\n\nexample: %s\n\n", info->name, info->help, info->example);
         for (size_t k = 0; k < n_options; k++)
-            if (has_word(info->keys, options[k].name))
+            if (nb_has_word(info->keys, options[k].name))
                 print_option(&options[k]);
         return true;
     }

@@ -84,6 +84,21 @@ static void patterns_match_the_whole_text(void **state) {
             fail_msg("'%s' and '%s'", rows[i].pattern, rows[i].text);
 }
 
+static void words_are_whole(void **state) {
+    (void)state;
+    static const struct {
+        const char *words, *word;
+        bool want;
+    } rows[] = {
+        {"img size", "img", true},   {"img size", "size", true}, {"img size", "im", false},
+        {"img_size", "size", false}, {"imgs img", "img", true},  {"img", "img size", false},
+        {"", "img", false},          {"img", "", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (nb_has_word(rows[i].words, rows[i].word) != rows[i].want)
+            fail_msg("'%s' in '%s'", rows[i].word, rows[i].words);
+}
+
 static void near_names_come_nearest_first(void **state) {
     (void)state;
     static const char *const names[] = {"epochs", "batch", "patience", "Conv", "conf", "project"};
@@ -126,6 +141,7 @@ int main(void) {
         cmocka_unit_test(whole_numbers_take_the_whole_text),
         cmocka_unit_test(numbers_take_the_whole_text),
         cmocka_unit_test(patterns_match_the_whole_text),
+        cmocka_unit_test(words_are_whole),
         cmocka_unit_test(near_names_come_nearest_first),
         cmocka_unit_test(text_grows),
     };
