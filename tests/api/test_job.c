@@ -3,6 +3,7 @@
  * Jobs as a library: tables that fit together, settings and who wins, hooks, stopping. */
 #include "nibble/job.h"
 
+#include "support/scratch.h"
 #include "train/tiny.h"
 
 #include <jansson.h>

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "scratch.h"
+#include "data/picture.h"
 
 static void expect_in(const char *text, const char *part) {
     if (!strstr(text, part))

@@ -14,7 +14,7 @@
 
 #include <math.h>
 
-#include "scratch.h"
+#include "data/picture.h"
 
 enum { SIDE = 128 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Run folders and results.csv. */
+#include "support/scratch.h"
 #include "train/tiny.h"
 
 #include "train/run_files.h"

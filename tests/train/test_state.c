@@ -2,6 +2,7 @@
  *
  * Training states in files: what is written comes back, bit for bit; what does not fit is refused.
  */
+#include "support/scratch.h"
 #include "train/tiny.h"
 
 #include "train/state.h"

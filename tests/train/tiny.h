@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A small detector with quantizers and a folder for the files of one test. */
+ * A small detector with quantizers. */
 #ifndef NB_TESTS_TRAIN_TINY_H
 #define NB_TESTS_TRAIN_TINY_H
 
-#include "base/file.h"
 #include "base/random.h"
 #include "graph/help.h"
 #include "model/model.h"
-
-#include <ftw.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 static const char tiny_yaml[] =
     "nc: 3\n"
@@ -36,43 +31,6 @@ static inline void tiny_model(uint64_t seed, NbModel *out) {
     must(nb_model_from_yaml("tiny.yaml", tiny_yaml, sizeof tiny_yaml - 1, &options, out, &err),
          &err);
     must(nb_model_init(out, seed, &err), &err);
-}
-
-typedef struct Scratch {
-    NbArena arena;
-    char folder[64];
-} Scratch;
-
-static inline Scratch scratch_new(void) {
-    Scratch s = {.folder = "/tmp/nibble-train-XXXXXX"};
-    assert_non_null(mkdtemp(s.folder));
-    return s;
-}
-
-static inline int scratch_remove(const char *path, const struct stat *info, int kind,
-                                 struct FTW *at) {
-    (void)info;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
-static inline void scratch_free(Scratch *s) {
-    nb_arena_release(&s->arena);
-    assert_int_equal(nftw(s->folder, scratch_remove, 8, FTW_DEPTH | FTW_PHYS), 0);
-}
-
-static inline const char *scratch_path(Scratch *s, const char *below) {
-    char *const path = nb_path_join(&s->arena, s->folder, below);
-    assert_non_null(path);
-    return path;
-}
-
-static inline NbBytes scratch_read(Scratch *s, const char *path) {
-    NbError err = {0};
-    NbBytes bytes;
-    must(nb_file_read(path, 0, &s->arena, &bytes, &err), &err);
-    return bytes;
 }
 
 #endif
