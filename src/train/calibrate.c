@@ -2,26 +2,9 @@
 #include "train/trainer.h"
 
 #include "graph/interpret.h"
+#include "quant/statistics.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-static int compare_floats(const void *a, const void *b) {
-    const float x = *(const float *)a;
-    const float y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-/* The percentile of |x| by rank, as Brevitas counts it: k = floor(percent/100 * n + 0.5). */
-static float percentile(float *x, size_t n, double percent) {
-    for (size_t i = 0; i < n; i++)
-        x[i] = fabsf(x[i]);
-    qsort(x, n, sizeof *x, compare_floats);
-    const double rank = floor(percent / 100.0 * (double)n + 0.5);
-    const size_t k = rank < 1.0 ? 0 : rank > (double)n ? n - 1 : (size_t)rank - 1;
-    return x[k];
-}
 
 static bool is_learned_activation(const NbGraph *g, const NbNode *node) {
     return node->op == NB_OP_QUANT && node->attr.quant.scale_from == NB_SCALE_PARAMETER &&
@@ -39,21 +22,30 @@ static uint8_t *to_planes(NbArena *arena, const uint8_t *images, int count, int 
     return planes;
 }
 
-static NbStatus set_start(NbModel *model, NbNodeId id, const NbValue *seen, double percent,
-                          NbArena *arena, NbError *err) {
-    const NbNode *const node = &model->graph.node[id];
-    const size_t n = nb_tensor_count(&seen->t);
-    float *const x = NB_NEW(arena, float, n);
-    if (!x)
-        return nb_fail_memory(err, "calibration");
-    memcpy(x, seen->t.data, n * sizeof *x);
-    const float threshold = percentile(x, n, percent);
-    if (!(threshold > 0.0F) || !isfinite(threshold))
-        return NB_OK; /* nothing passes here yet: the default start stays */
-    NbTensor *const value = &model->graph.node[node->in[1]].param;
+/* Still what its spec starts it with: nothing was learned yet. */
+static bool is_at_start(const NbNode *quant, const NbTensor *value) {
+    const float start = nb_quant_value_of(&quant->attr.quant, quant->attr.quant.init);
     for (size_t i = 0; i < nb_tensor_count(value); i++)
-        nb_f32(value)[i] = nb_quant_value_of(&node->attr.quant, threshold);
-    return NB_OK;
+        if (nb_f32(value)[i] != start)
+            return false;
+    return true;
+}
+
+/* threshold [nodes]: for each value's PARAM the largest threshold its quantizers ask for; several
+ * share one behind a concatenation or in front of an addition. */
+static void set_starts(NbModel *model, const float *threshold) {
+    NbGraph *const g = &model->graph;
+    for (NbNodeId id = 0; id < g->n_nodes; id++) {
+        const NbNode *const node = &g->node[id];
+        if (!is_learned_activation(g, node))
+            continue;
+        NbTensor *const value = &g->node[node->in[1]].param;
+        const float wanted = threshold[node->in[1]];
+        if (!(wanted > 0.0F) || !isfinite(wanted) || !is_at_start(node, value))
+            continue; /* nothing passes here yet, or it has learned: it stays */
+        for (size_t i = 0; i < nb_tensor_count(value); i++)
+            nb_f32(value)[i] = nb_quant_value_of(&node->attr.quant, wanted);
+    }
 }
 
 static NbStatus calibrate(NbModel *model, const uint8_t *images, const int size[3], double percent,
@@ -63,12 +55,19 @@ static NbStatus calibrate(NbModel *model, const uint8_t *images, const int size[
     NB_TRY(nb_graph_infer(&copy, size[0], size[1], size[2], err));
     const uint8_t *const planes = to_planes(arena, images, size[0], size[1], size[2]);
     NbValue *const value = NB_NEW(arena, NbValue, (size_t)copy.n_nodes);
-    if (!planes || !value)
+    float *const threshold = NB_NEW(arena, float, (size_t)copy.n_nodes);
+    if (!planes || !value || !threshold)
         return nb_fail_memory(err, "calibration");
     NB_TRY(nb_interpret(&copy, planes, NB_RUN_TRAIN, false, arena, value, err));
-    for (NbNodeId id = 0; id < copy.n_nodes; id++)
-        if (is_learned_activation(&copy, &copy.node[id]))
-            NB_TRY(set_start(model, id, &value[copy.node[id].in[0]], percent, arena, err));
+    for (NbNodeId id = 0; id < copy.n_nodes; id++) {
+        const NbNode *const node = &copy.node[id];
+        if (!is_learned_activation(&copy, node))
+            continue;
+        const NbTensor *const seen = &value[node->in[0]].t;
+        const float t = nb_stat_percentile(nb_f32(seen), nb_tensor_count(seen), percent);
+        threshold[node->in[1]] = fmaxf(threshold[node->in[1]], t);
+    }
+    set_starts(model, threshold);
     return NB_OK;
 }
 

@@ -130,11 +130,8 @@ static NbExecutorOptions executor_options(const Trainer *t, bool training) {
 static NbStatus first_loss(Trainer *t, const NbBatch *batch, bool quantizers, double *out,
                            NbError *err) {
     NbModel *const m = t->options->model;
-    const NbExecutorOptions options = {.batch = batch->count,
-                                       .height = batch->imgsz,
-                                       .width = batch->imgsz,
-                                       .quantizers = quantizers,
-                                       .pool = t->options->pool};
+    NbExecutorOptions options = executor_options(t, false);
+    options.quantizers = quantizers;
     NbExecutor *x = NULL;
     NB_TRY(nb_executor_new(&m->graph, &options, &x, err));
     NbArena scratch = {0};

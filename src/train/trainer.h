@@ -34,7 +34,7 @@ typedef struct NbTrainHooks {
 
 typedef struct NbTrainOptions {
     NbModel *model;  /* initialised or loaded; trained in place */
-    bool pretrained; /* its weights come from somewhere: start scales are checked, not drawn */
+    bool pretrained; /* its weights come from somewhere: the first loss is compared with float */
     const NbSamples *train, *val;
     NbHyper hyper;
     bool quantizers; /* false: QUANT nodes are identities for the whole run */
@@ -63,8 +63,10 @@ typedef struct NbTrainSummary {
 /* NB_ERR_STOPPED: should_stop said so; last.safetensors holds the state after the last step. */
 NB_FALLIBLE nb_train(const NbTrainOptions *options, NbTrainSummary *out, NbError *err);
 
-/* Sets the start of every learned activation quantizer to the `percent` percentile of what it sees
- * on `count` pictures [count, height, width, 3] with batch statistics and quantizers off. */
+/* Sets every learned activation quantizer that is still at the start of its spec to the `percent`
+ * percentile of what it sees (the largest where several share one value); one that has learned, in
+ * a checkpoint the run starts from, stays. Measured on `count` pictures [count, height, width, 3]
+ * with batch statistics and quantizers off. */
 NB_FALLIBLE nb_train_calibrate(NbModel *model, const uint8_t *images, int count, int height,
                                int width, double percent, NbError *err);
 
