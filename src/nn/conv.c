@@ -3,11 +3,11 @@
  * Convolutions: what is made once, weights of each forward, and the forward itself. */
 #include "nn/conv.h"
 
-#include <math.h>
+#include "base/size.h"
+#include "quant/bound.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-static const double EXACT = 16777216.0; /* 2^24: integers up to here are exact in float32 */
 
 static size_t round_up(size_t bytes) {
     return (bytes + NB_ARENA_ALIGN - 1) / NB_ARENA_ALIGN * NB_ARENA_ALIGN;
@@ -20,28 +20,23 @@ static NB_FALLIBLE try_primitive(NbExecutor *x, const NbConvShape *shape, NbConv
     return status == NB_ERR_UNSUPPORTED ? NB_OK : status;
 }
 
-static double largest_code(NbGrid grid) {
-    const double lo = fabs((double)nb_grid_lo(grid));
-    const double hi = fabs((double)nb_grid_hi(grid));
-    return lo > hi ? lo : hi;
-}
-
 /* Parts of the input channels whose sums are exact for all codes there can be. */
 static NB_FALLIBLE plan_chunks(NbExecutor *x, NbNnConv *conv, NbError *err) {
     const NbConvShape *const s = &conv->shape;
     if (!conv->coded || !conv->forward)
         return NB_OK;
-    const double taps = (double)s->kernel[0] * s->kernel[1];
-    const double term =
-        largest_code(x->g->node[conv->x].grid) * largest_code(x->g->node[conv->weight_quant].grid);
+    const NbRange codes = nb_range_of_grid(x->g->node[conv->x].grid);
+    const NbRange weights = nb_range_of_grid(x->g->node[conv->weight_quant].grid);
+    const int64_t taps = (int64_t)s->kernel[0] * s->kernel[1];
     const int channels = s->ic / s->groups;
-    const double most = floor((EXACT - 1.0) / (taps * term));
-    if (most >= (double)channels)
+    if (nb_range_fits_f32(nb_range_of_products(codes, weights, taps * channels)))
         return NB_OK;
     conv->may_overflow = true;
-    if (most < 1.0 || s->groups > 1)
+    if (!nb_range_fits_f32(nb_range_of_products(codes, weights, taps)) || s->groups > 1)
         return NB_OK; /* loops in double */
-    conv->n_chunks = (int)ceil((double)channels / most);
+    for (conv->n_chunks = 2; !nb_range_fits_f32(
+             nb_range_of_products(codes, weights, taps * nb_ceil_div(channels, conv->n_chunks)));)
+        conv->n_chunks++;
     conv->chunk_channels = (channels + conv->n_chunks - 1) / conv->n_chunks;
     conv->n_chunks = (channels + conv->chunk_channels - 1) / conv->chunk_channels;
     conv->chunk_packed = NB_NEW(&x->arena, float *, (size_t)conv->n_chunks);
@@ -167,14 +162,10 @@ size_t nb_nn_conv_scratch(const NbNnConv *conv) {
 /* Whether every sum of this forward's codes is exact in float32: a bound of the actual weights. */
 static bool sums_are_exact(const NbExecutor *x, const NbNnConv *conv) {
     const size_t row = conv->weights / (size_t)conv->shape.oc;
-    const double top = largest_code(x->g->node[conv->x].grid);
-    for (size_t o = 0; o < (size_t)conv->shape.oc; o++) {
-        double sum = 0.0;
-        for (size_t i = 0; i < row; i++)
-            sum += (double)fabsf(conv->code[o * row + i]);
-        if (sum * top >= EXACT)
+    const NbRange codes = nb_range_of_grid(x->g->node[conv->x].grid);
+    for (size_t o = 0; o < (size_t)conv->shape.oc; o++)
+        if (!nb_range_fits_f32(nb_range_of_row(codes, conv->code + o * row, row)))
             return false;
-    }
     return true;
 }
 
