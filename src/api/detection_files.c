@@ -4,7 +4,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "format/json.h"
+#include "eval/coco_json.h"
+
+#include <stdlib.h>
 
 NbStatus nb_write_label_file(const char *folder, const char *picture, int width, int height,
                              const NbDetection *d, size_t n, bool conf, NbError *err) {
@@ -49,41 +51,40 @@ NbStatus nb_write_label_files(const char *folder, const NbSamples *samples, cons
     return NB_OK;
 }
 
-/* The number that a name is, as COCO's pictures are named; else the name. */
-static json_t *image_id(const char *stem) {
+/* JSON text of a picture's id: the number that its name is, as COCO's pictures are named; else the
+ * name. NULL: out of memory. */
+static const char *image_text(NbArena *arena, const NbSample *s) {
     int64_t number;
-    return nb_parse_i64(stem, &number) ? json_integer(number) : nb_json_text(stem);
+    char *const stem = nb_path_stem(arena, s->path);
+    if (stem && nb_parse_i64(stem, &number))
+        return nb_arena_printf(arena, "%lld", (long long)number);
+    json_t *const name = stem ? nb_json_text(stem) : NULL;
+    char *const text = name ? json_dumps(name, JSON_ENCODE_ANY) : NULL;
+    const char *const copy = text ? nb_arena_string(arena, text) : NULL;
+    free(text);
+    json_decref(name);
+    return copy;
 }
 
-static NbStatus add_picture(json_t *list, const NbSample *s, const NbYoloImage *image,
-                            NbError *err) {
-    NbArena arena = {0};
-    char *const stem = nb_path_stem(&arena, s->path);
-    bool full = stem != NULL;
-    for (size_t i = 0; full && i < image->n_detections; i++) {
-        const NbDetection *const d = &image->detection[i];
-        const double x = (double)d->xyxy[0];
-        const double y = (double)d->xyxy[1];
-        json_t *const entry = json_pack(
-            "{s:o, s:i, s:[f, f, f, f], s:f}", "image_id", image_id(stem), "category_id", d->cls,
-            "bbox", x, y, (double)d->xyxy[2] - x, (double)d->xyxy[3] - y, "score", (double)d->conf);
-        full = json_array_append_new(list, entry) == 0;
-    }
-    nb_arena_release(&arena);
-    return full ? NB_OK : nb_fail_memory(err, "predictions.json");
+static NbStatus write_predictions(const char *folder, const NbSamples *samples,
+                                  const NbValResult *r, NbArena *arena, NbError *err) {
+    NbCocoDetection *found = NULL;
+    size_t n = 0;
+    NB_TRY(nb_val_detections(r, arena, &found, &n, err));
+    char *const path = nb_path_join(arena, folder, "predictions.json");
+    const char **const text = NB_NEW(arena, const char *, (size_t)samples->n);
+    if (!path || !text)
+        return nb_fail_memory(err, "predictions.json");
+    for (int i = 0; i < samples->n; i++)
+        if (!(text[i] = image_text(arena, &samples->sample[i])))
+            return nb_fail_memory(err, "predictions.json");
+    return nb_coco_results_write(path, found, n, text, err);
 }
 
 NbStatus nb_write_predictions(const char *folder, const NbSamples *samples, const NbValResult *r,
                               NbError *err) {
     NbArena arena = {0};
-    json_t *const list = json_array();
-    char *const path = nb_path_join(&arena, folder, "predictions.json");
-    NbStatus status = list && path ? NB_OK : nb_fail_memory(err, "predictions.json");
-    for (int i = 0; status == NB_OK && i < samples->n; i++)
-        status = add_picture(list, &samples->sample[i], &r->image[i], err);
-    if (status == NB_OK)
-        status = nb_json_write(path, list, err);
-    json_decref(list);
+    const NbStatus status = write_predictions(folder, samples, r, &arena, err);
     nb_arena_release(&arena);
     return status;
 }

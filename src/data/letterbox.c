@@ -84,17 +84,3 @@ NbStatus nb_load_resize(NbPixels from, NbPixels to, NbLoadRule rule, bool augmen
         return nb_resize_area(from, to, scratch, err);
     return nb_resize_linear(from, to, scratch, err);
 }
-
-void nb_rect_shapes(const double *ratio, int n, int batch, int imgsz, int stride, double pad,
-                    int (*shape_hw)[2]) {
-    for (int first = 0, b = 0; first < n; first += batch, b++) {
-        const int last = first + batch < n ? first + batch - 1 : n - 1;
-        double hw[2] = {1.0, 1.0};
-        if (ratio[last] < 1.0) /* all are wider than tall */
-            hw[0] = ratio[last];
-        else if (ratio[first] > 1.0)
-            hw[1] = 1.0 / ratio[first];
-        for (int k = 0; k < 2; k++)
-            shape_hw[b][k] = (int)ceil(hw[k] * imgsz / stride + pad) * stride;
-    }
-}

@@ -50,9 +50,4 @@ void nb_load_size(int width, int height, int imgsz, NbLoadRule rule, int out[2])
 NB_FALLIBLE nb_load_resize(NbPixels from, NbPixels to, NbLoadRule rule, bool augment,
                            NbArena *scratch, NbError *err);
 
-/* Rectangular validation batches. ratio: [n] height / width, ascending; shape_hw: [ceil(n / batch)]
- * heights and widths, multiples of stride. pad: in strides, 0.5 in the sources' validation. */
-void nb_rect_shapes(const double *ratio, int n, int batch, int imgsz, int stride, double pad,
-                    int (*shape_hw)[2]);
-
 #endif

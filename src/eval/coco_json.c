@@ -422,36 +422,39 @@ static Number number(double v) {
     return n;
 }
 
-static NB_FALLIBLE put_result(NbWriter *w, const NbCocoDetection *d, bool first, NbError *err) {
+static NB_FALLIBLE put_result(NbWriter *w, const NbCocoDetection *d, const char *image, bool first,
+                              NbError *err) {
     Number n[5];
+    char id[32];
+    (void)snprintf(id, sizeof id, "%lld", (long long)d->image);
     for (int i = 0; i < 4; i++)
         n[i] = number(d->xywh[i]);
     n[4] = number(d->score);
     return nb_writer_printf(w, err,
-                            "%s{\"image_id\":%lld,\"category_id\":%lld,\"bbox\":[%s,%s,%s,%s],"
+                            "%s{\"image_id\":%s,\"category_id\":%lld,\"bbox\":[%s,%s,%s,%s],"
                             "\"score\":%s}",
-                            first ? "[" : ",\n", (long long)d->image, (long long)d->category,
+                            first ? "[" : ",\n", image ? image : id, (long long)d->category,
                             n[0].text, n[1].text, n[2].text, n[3].text, n[4].text);
 }
 
 static NB_FALLIBLE put_results(NbWriter *w, const char *path, const NbCocoDetection *d,
-                               size_t count, NbError *err) {
+                               size_t count, const char *const *image_text, NbError *err) {
     for (size_t i = 0; i < count; i++) {
         bool finite = isfinite(d[i].score);
         for (int k = 0; k < 4; k++)
             finite = finite && isfinite(d[i].xywh[k]);
         if (!finite)
             return nb_fail(NB_ERR_ARGUMENT, err, "%s: detection %zu is not finite", path, i);
-        NB_TRY(put_result(w, &d[i], i == 0, err));
+        NB_TRY(put_result(w, &d[i], image_text ? image_text[d[i].image] : NULL, i == 0, err));
     }
     return nb_writer_printf(w, err, "%s]\n", count ? "" : "[");
 }
 
 NbStatus nb_coco_results_write(const char *path, const NbCocoDetection *detection, size_t count,
-                               NbError *err) {
+                               const char *const *image_text, NbError *err) {
     NbWriter *w = NULL;
     NB_TRY(nb_writer_open(path, &w, err));
-    const NbStatus status = put_results(w, path, detection, count, err);
+    const NbStatus status = put_results(w, path, detection, count, image_text, err);
     if (status != NB_OK) {
         nb_writer_cancel(w);
         return status;

@@ -44,8 +44,10 @@ NB_FALLIBLE nb_coco_results_read_file(const char *path, const NbCocoSet *set, Nb
                                       NbCocoDetection **out, size_t *count, NbError *err);
 
 /* Writes such a list, one detection a line, numbers with as many digits as bring back the same
- * double: nothing is rounded. Atomic. NB_ERR_ARGUMENT: a value is not finite. */
+ * double: nothing is rounded. image_text: the JSON text of each picture's id, by
+ * NbCocoDetection.image; NULL: that number itself. Atomic. NB_ERR_ARGUMENT: a value is not finite.
+ */
 NB_FALLIBLE nb_coco_results_write(const char *path, const NbCocoDetection *detection, size_t count,
-                                  NbError *err);
+                                  const char *const *image_text, NbError *err);
 
 #endif

@@ -61,10 +61,6 @@ NbRange nb_range_of_row_i8(NbRange x, const int8_t *w, size_t n) {
     return r;
 }
 
-NbRange nb_range_join(NbRange a, NbRange b) {
-    return (NbRange){.min = nb_min_i64(a.min, b.min), .max = nb_max_i64(a.max, b.max)};
-}
-
 int64_t nb_range_size(NbRange r) {
     const int64_t below = r.min == INT64_MIN ? INT64_MAX : -r.min;
     return nb_max_i64(below, r.max);

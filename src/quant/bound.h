@@ -28,9 +28,6 @@ NbRange nb_range_of_products(NbRange x, NbRange w, int64_t fan_in);
 NbRange nb_range_of_row(NbRange x, const float *w, size_t n);
 NbRange nb_range_of_row_i8(NbRange x, const int8_t *w, size_t n);
 
-/* The range that holds both. */
-NbRange nb_range_join(NbRange a, NbRange b);
-
 /* The larger of -min and max. */
 int64_t nb_range_size(NbRange r);
 

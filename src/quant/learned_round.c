@@ -78,20 +78,3 @@ void nb_learned_round_backward(const NbLearnedRound *spec, const NbQuantSpec *qu
         dv[i] = passes ? (float)((double)g[i] * (double)row->scale * slope) : 0.0F;
     }
 }
-
-double nb_learned_round_penalty(const NbLearnedRound *spec, const float *v, size_t n, double beta,
-                                double factor, float *dv) {
-    if (spec->kind == NB_LEARNED_IDENTITY)
-        return 0.0;
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++) {
-        const double side = 2.0 * offset_of(spec, v[i]) - 1.0;
-        const double size = fabs(side);
-        sum += 1.0 - pow(size, beta);
-        if (dv && size > 0.0) {
-            const double d = -2.0 * beta * pow(size, beta - 1.0) * (side > 0.0 ? 1.0 : -1.0);
-            dv[i] = (float)((double)dv[i] + factor * d * slope_of(spec, v[i]));
-        }
-    }
-    return sum;
-}

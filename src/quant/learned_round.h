@@ -46,9 +46,4 @@ void nb_learned_round_codes(const NbLearnedRound *spec, NbGrid grid, const NbLea
 void nb_learned_round_backward(const NbLearnedRound *spec, const NbQuantSpec *quant,
                                const NbLearnedRow *row, const float *g, float *dv);
 
-/* sum(1 - |2 h - 1|^beta), the term that drives h to 0 or 1; dv [n] gets factor times its gradient
- * ADDED (may be NULL). 0 for identity. */
-double nb_learned_round_penalty(const NbLearnedRound *spec, const float *v, size_t n, double beta,
-                                double factor, float *dv);
-
 #endif

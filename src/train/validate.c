@@ -129,50 +129,75 @@ void nb_val_result_release(NbValResult *r) {
     *r = (NbValResult){0};
 }
 
-NbStatus nb_val_coco(const NbValResult *r, int nc, NbCocoScore *out, NbError *err) {
-    NbArena scratch = {0};
-    size_t labels = 0;
-    size_t found = 0;
+NbStatus nb_val_detections(const NbValResult *r, NbArena *arena, NbCocoDetection **out, size_t *n,
+                           NbError *err) {
+    *n = 0;
+    for (int i = 0; i < r->n_images; i++)
+        *n += r->image[i].n_detections;
+    NbCocoDetection *at = NB_NEW(arena, NbCocoDetection, *n);
+    *out = at;
+    if (!at)
+        return nb_fail_memory(err, "detections");
     for (int i = 0; i < r->n_images; i++) {
-        labels += r->image[i].n_labels;
-        found += r->image[i].n_detections;
-    }
-    int64_t *const ids = NB_NEW(&scratch, int64_t, (size_t)r->n_images + (size_t)nc);
-    NbCocoTruth *const truth = NB_NEW(&scratch, NbCocoTruth, labels);
-    NbCocoDetection *const detection = NB_NEW(&scratch, NbCocoDetection, found);
-    if (!ids || !truth || !detection) {
-        nb_arena_release(&scratch);
-        return nb_fail_memory(err, "COCO scoring");
-    }
-    labels = 0;
-    found = 0;
-    for (int i = 0; i < r->n_images; i++) {
-        const NbYoloImage *const image = &r->image[i];
-        ids[i] = i;
-        for (size_t k = 0; k < image->n_labels; k++) {
-            const float *const b = image->label[k].xyxy;
-            const double w = (double)b[2] - (double)b[0];
-            const double h = (double)b[3] - (double)b[1];
-            truth[labels++] = (NbCocoTruth){.image = i,
-                                            .category = image->label[k].cls,
-                                            .xywh = {(double)b[0], (double)b[1], w, h},
-                                            .area = w * h};
-        }
-        for (size_t k = 0; k < image->n_detections; k++) {
-            const NbDetection *const d = &image->detection[k];
-            detection[found++] =
+        for (size_t k = 0; k < r->image[i].n_detections; k++) {
+            const NbDetection *const d = &r->image[i].detection[k];
+            const double x = (double)d->xyxy[0];
+            const double y = (double)d->xyxy[1];
+            *at++ =
                 (NbCocoDetection){.image = i,
                                   .category = d->cls,
-                                  .xywh = {(double)d->xyxy[0], (double)d->xyxy[1],
-                                           (double)d->xyxy[2] - (double)d->xyxy[0],
-                                           (double)d->xyxy[3] - (double)d->xyxy[1]},
+                                  .xywh = {x, y, (double)d->xyxy[2] - x, (double)d->xyxy[3] - y},
                                   .score = (double)d->conf};
         }
     }
-    for (int c = 0; c < nc; c++)
-        ids[r->n_images + c] = c;
-    const NbStatus status = nb_coco_score(ids, (size_t)r->n_images, ids + r->n_images, (size_t)nc,
-                                          truth, labels, detection, found, &scratch, out, err);
-    nb_arena_release(&scratch);
+    return NB_OK;
+}
+
+/* Labels as ground truth without crowds; the area is the box's. */
+static NbStatus collect_truth(const NbValResult *r, NbArena *arena, NbCocoTruth **out, size_t *n,
+                              NbError *err) {
+    *n = 0;
+    for (int i = 0; i < r->n_images; i++)
+        *n += r->image[i].n_labels;
+    NbCocoTruth *at = NB_NEW(arena, NbCocoTruth, *n);
+    *out = at;
+    if (!at)
+        return nb_fail_memory(err, "labels");
+    for (int i = 0; i < r->n_images; i++) {
+        for (size_t k = 0; k < r->image[i].n_labels; k++) {
+            const float *const b = r->image[i].label[k].xyxy;
+            const double w = (double)b[2] - (double)b[0];
+            const double h = (double)b[3] - (double)b[1];
+            *at++ = (NbCocoTruth){.image = i,
+                                  .category = r->image[i].label[k].cls,
+                                  .xywh = {(double)b[0], (double)b[1], w, h},
+                                  .area = w * h};
+        }
+    }
+    return NB_OK;
+}
+
+static NbStatus score_coco(const NbValResult *r, int nc, NbArena *arena, NbCocoScore *out,
+                           NbError *err) {
+    NbCocoTruth *truth = NULL;
+    NbCocoDetection *found = NULL;
+    size_t labels = 0;
+    size_t n = 0;
+    NB_TRY(collect_truth(r, arena, &truth, &labels, err));
+    NB_TRY(nb_val_detections(r, arena, &found, &n, err));
+    const size_t most = (size_t)(r->n_images > nc ? r->n_images : nc);
+    int64_t *const ids = NB_NEW(arena, int64_t, most); /* 0, 1, ... for both */
+    if (!ids)
+        return nb_fail_memory(err, "COCO scoring");
+    for (size_t i = 0; i < most; i++)
+        ids[i] = (int64_t)i;
+    return nb_coco_score(ids, (size_t)r->n_images, ids, (size_t)nc, truth, labels, found, n, arena,
+                         out, err);
+}
+
+NbStatus nb_val_coco(const NbValResult *r, int nc, NbCocoScore *out, NbError *err) {
+    NbArena arena = {0};
+    const NbStatus status = score_coco(r, nc, &arena, out, err);
+    nb_arena_release(&arena);
     return status;
 }

@@ -45,6 +45,10 @@ NB_FALLIBLE nb_validate(const NbRawRun *run, const NbHead *head, const NbYolov5L
                         const NbValOptions *options, NbValResult *out, NbError *err);
 void nb_val_result_release(NbValResult *r);
 
+/* All detections as COCO has them; the image is the index of the sample, the category the class. */
+NB_FALLIBLE nb_val_detections(const NbValResult *r, NbArena *arena, NbCocoDetection **out,
+                              size_t *n, NbError *err);
+
 /* The twelve COCO numbers of a result: classes are categories, box areas are areas, no crowds. */
 NB_FALLIBLE nb_val_coco(const NbValResult *r, int nc, NbCocoScore *out, NbError *err);
 

@@ -160,7 +160,7 @@ static void what_is_written_reads_back_the_same(void **state) {
         NbError err = {0};
         NbCocoDetection *back = NULL;
         size_t n = 0;
-        if (nb_coco_results_write(path, d, counts[k], &err) != NB_OK ||
+        if (nb_coco_results_write(path, d, counts[k], NULL, &err) != NB_OK ||
             nb_coco_results_read_file(path, NULL, &arena, &back, &n, &err) != NB_OK)
             fail_msg("%s", err.message);
         assert_int_equal(n, counts[k]);
@@ -174,7 +174,7 @@ static void what_is_written_reads_back_the_same(void **state) {
     }
     d[1].score = NAN;
     NbError err = {0};
-    assert_int_equal(nb_coco_results_write(path, d, 2, &err), NB_ERR_ARGUMENT);
+    assert_int_equal(nb_coco_results_write(path, d, 2, NULL, &err), NB_ERR_ARGUMENT);
     (void)unlink(path);
     assert_int_equal(rmdir(folder), 0); /* nothing half-written stays */
 }

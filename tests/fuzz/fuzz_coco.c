@@ -14,7 +14,7 @@ static void round_trip(const NbCocoDetection *d, size_t n, NbArena *arena) {
     NbCocoDetection *back = NULL;
     size_t count = 0;
     (void)nb_fuzz_scratch(".json", path, sizeof path);
-    NB_FUZZ_ASSERT(nb_coco_results_write(path, d, n, &err) == NB_OK);
+    NB_FUZZ_ASSERT(nb_coco_results_write(path, d, n, NULL, &err) == NB_OK);
     NB_FUZZ_ASSERT(nb_coco_results_read_file(path, NULL, arena, &back, &count, &err) == NB_OK);
     (void)unlink(path);
     NB_FUZZ_ASSERT(count == n);
