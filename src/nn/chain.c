@@ -80,15 +80,27 @@ static void set_affine(const NbExecutor *x, NbNnChain *chain, const float *mean,
     nb_nn_widen(chain, chain->narrow[1], chain->affine[1]);
 }
 
+/* Batch norms take running statistics: in inference, and in training with fixed ones. */
+static bool uses_running(const NbExecutor *x) { return !x->train || x->options.fixed_norm; }
+
+static void set_running(const NbExecutor *x, NbNnChain *chain) {
+    const NbNode *const node = &x->g->node[chain->norm];
+    const float *const mean = param_of(x, node, 3);
+    const float *const var = param_of(x, node, 4);
+    set_affine(x, chain, mean, var);
+    for (int c = 0; c < chain->c; c++) {
+        chain->moment[0][c] = (double)mean[c];
+        chain->moment[1][c] = 1.0 / sqrt((double)var[c] + (double)node->attr.batchnorm.eps);
+    }
+}
+
 void nb_nn_chains_prepare(NbExecutor *x) {
     for (int i = 0; i < x->n_chains; i++) {
         NbNnChain *const chain = &x->chain[i];
         for (int s = 0; s < chain->n_stages; s++)
             chain->stage[s].quant.scale = x->value[chain->stage[s].node].scale;
-        if (chain->norm >= 0 && !x->train) {
-            const NbNode *const node = &x->g->node[chain->norm];
-            set_affine(x, chain, param_of(x, node, 3), param_of(x, node, 4));
-        }
+        if (chain->norm >= 0 && uses_running(x))
+            set_running(x, chain);
     }
 }
 
@@ -149,7 +161,7 @@ void nb_nn_tile_load(const NbNnTask *task, const NbNnChain *chain, const float *
 /* The statistics that a training forward needs: sums and sums of squares of the input. */
 void nb_nn_chain_statistics(const NbNnTask *task, const NbNnStep *step) {
     NbExecutor *const x = task->x;
-    if (!x->train)
+    if (uses_running(x))
         return;
     const NbNnChain *const chain = &x->chain[step->unit];
     const NbNnValue *const in = &x->value[chain->x];
@@ -183,7 +195,7 @@ static void track(float *running, double batch, float momentum) {
 NbStatus nb_nn_chain_reduce_statistics(NbExecutor *x, int unit, NbError *err) {
     (void)err;
     NbNnChain *const chain = &x->chain[unit];
-    if (!x->train)
+    if (uses_running(x))
         return NB_OK;
     const NbNode *const node = &x->g->node[chain->norm];
     const float momentum = node->attr.batchnorm.momentum;

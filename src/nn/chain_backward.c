@@ -130,6 +130,7 @@ NbStatus nb_nn_chain_reduce_sums(NbExecutor *x, int unit, NbError *err) {
     const NbNode *const node = &x->g->node[chain->norm];
     const float *const gamma = nb_f32(&x->g->node[node->in[1]].param);
     const double n = (double)x->count * chain->h * chain->w;
+    const bool fixed = x->options.fixed_norm; /* statistics do not move with the input */
     float *const d_gamma = x->grad[node->in[1]];
     float *const d_beta = x->grad[node->in[2]];
     for (size_t c = 0; c < (size_t)chain->c; c++) {
@@ -143,8 +144,8 @@ NbStatus nb_nn_chain_reduce_sums(NbExecutor *x, int unit, NbError *err) {
             d_beta[c] += (float)sum;
         chain->narrow[0][c] = (float)((double)gamma[c] * inverse);
         chain->narrow[1][c] = (float)mean;
-        chain->narrow[2][c] = (float)(sum / n);
-        chain->narrow[3][c] = (float)(product / n * inverse);
+        chain->narrow[2][c] = fixed ? 0.0F : (float)(sum / n);
+        chain->narrow[3][c] = fixed ? 0.0F : (float)(product / n * inverse);
     }
     for (int i = 0; i < 4; i++)
         nb_nn_widen(chain, chain->narrow[i], chain->back[i]);

@@ -22,6 +22,8 @@ typedef struct NbExecutorOptions {
     int width;
     int shard;       /* pictures in a shard; 0: the default (2) */
     bool training;   /* keep what backward needs */
+    bool fixed_norm; /* training: batch norms use their running statistics and leave them alone;
+                      * the gradient takes them as constants, the forward is that of inference */
     bool quantizers; /* false: QUANT nodes are identities */
     bool profile;    /* measure every step, for nb_executor_profile */
     bool keep;       /* keep the value of every node apart, for nb_executor_tap; nothing is fused */

@@ -163,8 +163,7 @@ static double loss(Pair *p, const float *d, size_t n) {
     return sum;
 }
 
-static void gradients_are_slopes(void **state) {
-    (void)state;
+static void slopes_with(bool fixed_norm) {
     Pair p;
     memset(&p, 0, sizeof p);
     net_init(&p.net, 9, false);
@@ -177,7 +176,8 @@ static void gradients_are_slopes(void **state) {
     x = net_conv(&p.net, x, 4,
                  (ConvSpec){.oc = 3, .kernel = 3, .stride = 2, .pad = 1, .bias = true});
     net_outputs(&p.net, 1, &x);
-    const NbExecutorOptions o = {.batch = 3, .height = 8, .width = 6, .training = true};
+    const NbExecutorOptions o = {
+        .batch = 3, .height = 8, .width = 6, .training = true, .fixed_norm = fixed_norm};
     pair_open(&p, &o, 3, 1);
     const float *d[MAX_OUTPUTS];
     NbTensor unused[MAX_OUTPUTS];
@@ -203,6 +203,35 @@ static void gradients_are_slopes(void **state) {
             fail_msg("node %d: gradient %g, slope %g", id, got, slope);
     }
     pair_close(&p);
+}
+
+static void gradients_are_slopes(void **state) {
+    (void)state;
+    slopes_with(false);
+    slopes_with(true);
+}
+
+/* With fixed statistics training computes what inference does and leaves every parameter alone. */
+static void fixed_norms_compute_as_inference(void **state) {
+    (void)state;
+    for (int seed = 0; seed < 20; seed++) {
+        Pair p;
+        build(&p, seed, true);
+        NbExecutorOptions o = training;
+        o.fixed_norm = true;
+        pair_open(&p, &o, 3, 2);
+        NbError err = {{0}};
+        must(nb_executor_forward(p.x, p.nhwc, p.count, true, &err), &err);
+        must(nb_interpret(&p.twin, p.nchw, NB_RUN_EVAL, true, &p.arena, p.value, &err), &err);
+        compare_outputs(&p, true, 0.0);
+        for (NbNodeId id = 0; id < p.twin.n_nodes; id++) {
+            const NbNode *const node = &p.twin.node[id];
+            if (node->op == NB_OP_PARAM)
+                assert_memory_equal(p.net.g.node[id].param.data, node->param.data,
+                                    nb_tensor_count(&node->param) * sizeof(float));
+        }
+        pair_close(&p);
+    }
 }
 
 static void expect_refused(NbStatus got, NbStatus want, const NbError *err, const char *part) {
@@ -259,6 +288,7 @@ int main(void) {
         cmocka_unit_test(nothing_is_allocated_after_the_first_step),
         cmocka_unit_test(large_sums_of_codes_stay_exact),
         cmocka_unit_test(gradients_are_slopes),
+        cmocka_unit_test(fixed_norms_compute_as_inference),
         cmocka_unit_test(wrong_use_is_refused),
         cmocka_unit_test(graphs_outside_of_its_subset_are_refused),
     };
