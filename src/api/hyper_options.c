@@ -66,6 +66,7 @@ NbStatus nb_job_hyper(const NbJob *job, NbHyper *out, NbError *err) {
         {NB_OPT_mosaic, &h.augment.mosaic},
         {NB_OPT_mixup, &h.augment.mixup},
         {NB_OPT_calibrate, &h.calibrate},
+        {NB_OPT_dampen, &h.dampen},
     };
     const struct {
         NbOptionId id;
@@ -84,6 +85,8 @@ NbStatus nb_job_hyper(const NbJob *job, NbHyper *out, NbError *err) {
         *reals[i].value = nb_job_real(job, reals[i].id, *reals[i].value);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
         *ints[i].value = nb_job_int(job, ints[i].id, *ints[i].value);
+    if (nb_job_has(job, NB_OPT_safeguards))
+        NB_TRY(nb_safeguards_parse(nb_job_str(job, NB_OPT_safeguards), &h.guard, err));
     h.seed = (uint64_t)nb_job_int(job, NB_OPT_seed, 0);
     h.cos_lr = nb_job_bool(job, NB_OPT_cos_lr, h.cos_lr);
     h.multi_scale = nb_job_bool(job, NB_OPT_multi_scale, false);

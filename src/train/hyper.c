@@ -43,6 +43,8 @@ NbHyper nb_hyper_default(bool compat) {
         .save_period = -1,
         .autoanchor = !compat,
         .calibrate = compat ? 0.0 : 99.9,
+        .guard = {.norm = !compat},
+        .dampen = 0.001,
         .compat = compat,
     };
     return h;
@@ -93,6 +95,7 @@ NbStatus nb_hyper_check(const NbHyper *h, NbError *err) {
         {"mosaic", a->mosaic, 0, 1},
         {"mixup", a->mixup, 0, 1},
         {"calibrate", h->calibrate, 0, 100},
+        {"dampen", h->dampen, 0, 1e6},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         const Range *const r = &ranges[i];

@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "data/loader.h"
+#include "train/safeguards.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,7 +47,9 @@ typedef struct NbHyper {
     int save_period;
     bool autoanchor;
     double calibrate; /* share of an activation its start threshold covers, in percent; 0: keep */
-    bool compat;      /* quantized-yolov5's ways; see docs */
+    NbSafeguards guard;
+    double dampen; /* largest weight of the dampening term */
+    bool compat;   /* quantized-yolov5's ways; see docs */
 } NbHyper;
 
 /* Defaults of nibble, or with compat those of quantized-yolov5's hyp.widerface. */

@@ -13,7 +13,7 @@ static const char head[] =
     "epoch,time,train/box_loss,train/cls_loss,train/dfl_loss,"
     "metrics/precision(B),metrics/recall(B),metrics/mAP50(B),metrics/mAP50-95(B),"
     "val/box_loss,val/cls_loss,val/dfl_loss,lr/pg0,lr/pg1,lr/pg2,"
-    "train/obj_loss,val/obj_loss,quant/mAP50-95,images_per_second\n";
+    "train/obj_loss,val/obj_loss,quant/mAP50-95,images_per_second,quant/osc_rate\n";
 
 NbStatus nb_run_folder_make(const char *project, const char *name, bool exist_ok, NbArena *arena,
                             char **out, NbError *err) {
@@ -86,16 +86,23 @@ NbStatus nb_results_begin(const char *path, int epochs, double *seconds, NbError
     return status;
 }
 
+/* A number, or an empty cell where there is none. */
+static const char *cell(double value, char out[32]) {
+    out[0] = '\0';
+    if (isfinite(value))
+        (void)snprintf(out, 32, "%.6g", value);
+    return out;
+}
+
 NbStatus nb_results_add(const char *path, const NbEpochRow *r, NbError *err) {
-    char quant[32] = "";
-    if (isfinite(r->quant_map50_95))
-        (void)snprintf(quant, sizeof quant, "%.6g", r->quant_map50_95);
+    char quant[32];
+    char oscillating[32];
     char line[1024];
     const int n = snprintf(
         line, sizeof line,
-        "%d,%.6g,%.6g,%.6g,0,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,0,%.6g,%.6g,%.6g,%.6g,%.6g,%s,%.6g\n",
+        "%d,%.6g,%.6g,%.6g,0,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,0,%.6g,%.6g,%.6g,%.6g,%.6g,%s,%.6g,%s\n",
         r->epoch, r->seconds, r->train[0], r->train[2], r->precision, r->recall, r->map50,
         r->map50_95, r->val[0], r->val[2], r->lr[0], r->lr[1], r->lr[2], r->train[1], r->val[1],
-        quant, r->images_per_second);
+        cell(r->quant_map50_95, quant), r->images_per_second, cell(r->oscillating, oscillating));
     return nb_file_append(path, line, (size_t)n, err);
 }

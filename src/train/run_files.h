@@ -20,6 +20,7 @@ typedef struct NbEpochRow {
     double lr[3];          /* norm, weight, bias groups */
     double quant_map50_95; /* of the model with quantizers on; NaN: no quantizers */
     double images_per_second;
+    double oscillating; /* share of weights that flip to and fro; NaN: no quantizers */
 } NbEpochRow;
 
 /* The folder `project`/`name`; unless exist_ok, the first of name, name2, name3, ... that is not

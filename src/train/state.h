@@ -29,6 +29,13 @@ typedef struct NbTrainParam {
     float *sum;    /* gradients gathered since the last optimizer step; trained only */
     float *first;  /* SGD: momentum buffer; Adam: first moment; trained only */
     float *second; /* Adam: second moment; NULL with SGD */
+    /* Quantized weights only, else NULL; see oscillation.h. */
+    NbNodeId quant; /* their quantizer; -1: none */
+    int8_t *code;   /* after the last step */
+    int8_t *turn;   /* direction of the last change of code: -1, 1; 0: never changed */
+    int8_t *frozen; /* 1: held at its code */
+    float *rate;    /* of oscillations */
+    float *mean_code;
 } NbTrainParam;
 
 typedef struct NbTrainState {
@@ -47,6 +54,7 @@ typedef struct NbTrainState {
     double lr_scale; /* lowered when a step had to be taken back */
     int rollbacks;
     double balance[NB_MAX_LEVELS]; /* objectness balance (autobalance changes it) */
+    float *codes, *scales;         /* room for one parameter's; nothing to keep */
 } NbTrainState;
 
 /* Takes memory for every parameter of the model; the averages start as the values. */
@@ -66,7 +74,8 @@ NB_FALLIBLE nb_train_state_save(const NbTrainState *s, const NbHyper *h, const c
 NB_FALLIBLE nb_train_state_load(NbTrainState *s, const NbHyper *h, const NbSafetensors *file,
                                 const char *path, NbError *err);
 
-/* Writes best.safetensors: the model as it computes now, and the settings. */
-NB_FALLIBLE nb_train_model_save(const NbModel *m, const char *args, const char *path, NbError *err);
+/* Writes best.safetensors: the model as it computes now, the settings, and n more entries. */
+NB_FALLIBLE nb_train_model_save(const NbModel *m, const char *args, const NbMetadata *extra, int n,
+                                const char *path, NbError *err);
 
 #endif

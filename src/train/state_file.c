@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Training states in safetensors files. Tensors: the model's own names (values), "ema/" (averages),
- * "optim/first/", "optim/second/", "optim/sum/" (moments and gathered gradients). Metadata: "model"
- * (see model/checkpoint.h), "train" (counters, JSON) and "args" (settings, JSON). Reals are written
- * with 17 digits, which bring back the same double. */
+ * "optim/first/", "optim/second/", "optim/sum/" (moments and gathered gradients), "optim/code/",
+ * "optim/turn/", "optim/frozen/", "optim/rate/", "optim/mean_code/" (oscillations). Metadata:
+ * "model" (see model/checkpoint.h), "train" (counters, JSON) and "args" (settings, JSON). Reals are
+ * written with 17 digits, which bring back the same double. */
 #include "train/state.h"
 
 #include "format/json.h"
@@ -15,18 +16,29 @@
 /* An array of the state with its prefix in files. */
 typedef struct Group {
     const char *prefix;
-    float *(*of)(const NbTrainParam *p);
+    NbDtype dtype;
+    void *(*of)(const NbTrainParam *p);
 } Group;
 
-static float *ema_of(const NbTrainParam *p) { return p->ema; }
-static float *first_of(const NbTrainParam *p) { return p->first; }
-static float *second_of(const NbTrainParam *p) { return p->second; }
-static float *sum_of(const NbTrainParam *p) { return p->sum; }
+static void *ema_of(const NbTrainParam *p) { return p->ema; }
+static void *first_of(const NbTrainParam *p) { return p->first; }
+static void *second_of(const NbTrainParam *p) { return p->second; }
+static void *sum_of(const NbTrainParam *p) { return p->sum; }
+static void *code_of(const NbTrainParam *p) { return p->code; }
+static void *turn_of(const NbTrainParam *p) { return p->turn; }
+static void *frozen_of(const NbTrainParam *p) { return p->frozen; }
+static void *rate_of(const NbTrainParam *p) { return p->rate; }
+static void *mean_code_of(const NbTrainParam *p) { return p->mean_code; }
 
-static const Group groups[] = {{"ema/", ema_of},
-                               {"optim/first/", first_of},
-                               {"optim/second/", second_of},
-                               {"optim/sum/", sum_of}};
+static const Group groups[] = {{"ema/", NB_F32, ema_of},
+                               {"optim/first/", NB_F32, first_of},
+                               {"optim/second/", NB_F32, second_of},
+                               {"optim/sum/", NB_F32, sum_of},
+                               {"optim/code/", NB_I8, code_of},
+                               {"optim/turn/", NB_I8, turn_of},
+                               {"optim/frozen/", NB_I8, frozen_of},
+                               {"optim/rate/", NB_F32, rate_of},
+                               {"optim/mean_code/", NB_F32, mean_code_of}};
 
 enum { GROUPS = sizeof groups / sizeof *groups };
 
@@ -38,6 +50,7 @@ static NbStatus add_group(const NbTrainState *s, const Group *group, NbArena *ar
             continue;
         const char *const name = nb_arena_printf(arena, "%s%s", group->prefix, p->name);
         NbTensor tensor = s->model->graph.node[p->node].param;
+        tensor.dtype = group->dtype;
         tensor.data = group->of(p);
         if (!name)
             return nb_fail_memory(err, p->name);
@@ -95,7 +108,7 @@ static NbStatus take_group(NbTrainState *s, const Group *group, const NbSafetens
                            NbError *err) {
     for (int i = 0; i < s->n_params; i++) {
         NbTrainParam *const p = &s->param[i];
-        float *const to = group->of(p);
+        void *const to = group->of(p);
         char name[512];
         if (!to)
             continue;
@@ -104,10 +117,10 @@ static NbStatus take_group(NbTrainState *s, const Group *group, const NbSafetens
             n > 0 && (size_t)n < sizeof name ? nb_safetensors_find(file, name) : NULL;
         if (!from)
             return nb_fail(NB_ERR_FORMAT, err, "tensor %s%s is missing", group->prefix, p->name);
-        if (from->dtype != NB_F32 || nb_tensor_count(from) != p->n)
-            return nb_fail(NB_ERR_FORMAT, err, "tensor %s: expected F32 with %zu values", name,
-                           p->n);
-        memcpy(to, from->data, p->n * sizeof *to);
+        if (from->dtype != group->dtype || nb_tensor_count(from) != p->n)
+            return nb_fail(NB_ERR_FORMAT, err, "tensor %s: expected %s with %zu values", name,
+                           nb_dtype_name(group->dtype), p->n);
+        memcpy(to, from->data, p->n * nb_dtype_size(group->dtype));
     }
     return NB_OK;
 }
@@ -174,7 +187,8 @@ NbStatus nb_train_state_load(NbTrainState *s, const NbHyper *h, const NbSafetens
 
 /* ---- the model alone ---- */
 
-NbStatus nb_train_model_save(const NbModel *m, const char *args, const char *path, NbError *err) {
+NbStatus nb_train_model_save(const NbModel *m, const char *args, const NbMetadata *extra, int n,
+                             const char *path, NbError *err) {
     NbArena arena = {0};
     NbSafetensors file = {0};
     NbStatus status = nb_model_to_tensors(m, "", &arena, &file, err);
@@ -182,6 +196,8 @@ NbStatus nb_train_model_save(const NbModel *m, const char *args, const char *pat
         status = nb_model_to_metadata(m, &arena, &file, err);
     if (status == NB_OK && args)
         status = nb_checkpoint_add_metadata(&file, &arena, "args", args, err);
+    for (int i = 0; status == NB_OK && i < n; i++)
+        status = nb_checkpoint_add_metadata(&file, &arena, extra[i].key, extra[i].value, err);
     if (status == NB_OK)
         status = nb_safetensors_write(path, &file, err);
     nb_arena_release(&arena);

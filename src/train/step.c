@@ -4,6 +4,7 @@
 #include "detect/picture.h"
 #include "nn/optimizer.h"
 #include "train/loss.h"
+#include "train/oscillation.h"
 
 #include <math.h>
 #include <string.h>
@@ -132,6 +133,12 @@ static void step_param(const NbStepper *s, NbTrainParam *p, const NbRates *r) {
     }
 }
 
+/* How much of the run lies behind, in [0, 1]. */
+static double progress_of(const NbStepper *s) {
+    const double all = (double)s->schedule.epochs * s->schedule.batches;
+    return fmin((double)s->state->iteration / all, 1.0);
+}
+
 static void take_step(NbStepper *s, const NbRates *r, double norm) {
     NbTrainState *const state = s->state;
     const NbHyper *const h = s->hyper;
@@ -148,8 +155,11 @@ static void take_step(NbStepper *s, const NbRates *r, double norm) {
             step_param(s, p, r);
         if (p->sum)
             memset(p->sum, 0, p->n * sizeof *p->sum);
-        nb_ema_update(p->ema, p->value, p->n, decay);
     }
+    if (state->codes)
+        nb_oscillation_track(state, h->guard.freeze ? nb_freeze_at(progress_of(s)) : 0.0);
+    for (int i = 0; i < state->n_params; i++)
+        nb_ema_update(state->param[i].ema, state->param[i].value, state->param[i].n, decay);
     state->updates++;
 }
 
@@ -161,6 +171,9 @@ static NbStatus run_backward(NbStepper *s, NbStepResult *out, NbError *err) {
     const bool due = state->iteration - state->last_step >= out->rates.accumulate;
     if (!due)
         return NB_OK;
+    if (state->codes && s->hyper->guard.dampen)
+        nb_oscillation_dampen(state,
+                              s->hyper->dampen * nb_dampen_at(progress_of(s)) * s->hyper->batch);
     out->grad_norm = measure(state, &out->broken);
     if (out->broken)
         return NB_OK;

@@ -3,8 +3,11 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "train/finish.h"
 #include "train/loss.h"
+#include "train/oscillation.h"
 #include "train/sizes.h"
+#include "train/stages.h"
 #include "train/step.h"
 
 #include <assert.h>
@@ -23,6 +26,7 @@ typedef struct Trainer {
     NbTrainState state;
     NbStepper stepper;
     NbLoader *loader;
+    NbStages stages;
     NbTrainSizes sizes;       /* executors for training */
     NbExecutor *val_executor; /* inference; made when first needed */
     NbArena arena;            /* paths */
@@ -177,11 +181,45 @@ static NbStatus resume_state(Trainer *t, NbError *err) {
     NbTrainState *const s = &t->state;
     NB_TRY(nb_train_state_load(s, &t->hyper, o->resume, o->resume_path, err));
     const int64_t first = (int64_t)s->epochs_done * t->batches;
+    const double finished = nb_finish_fitness(t->best); /* what was gained behind the last epoch */
+    if (finished > s->best_fitness)
+        s->best_fitness = finished;
     if (s->iteration < first || s->iteration > first + t->batches)
         return nb_fail(NB_ERR_FORMAT, err,
                        "%s: iteration %lld behind epoch %d does not fit %d batches in an epoch: "
                        "batch= or the training pictures are not those of the run",
                        o->resume_path, (long long)s->iteration, s->epochs_done, t->batches);
+    return NB_OK;
+}
+
+/* For the bit widths of an epoch. */
+static NbStatus make_executors(Trainer *t, int epoch, NbError *err) {
+    const NbTrainOptions *const o = t->options;
+    const int least = o->quantizers ? nb_stage_least(&t->hyper, epoch) : 0;
+    const NbExecutorOptions options = executor_options(t, true);
+    nb_train_sizes_release(&t->sizes);
+    nb_executor_free(t->val_executor);
+    t->val_executor = NULL;
+    NB_TRY(nb_stages_set(&t->stages, least, t->hyper.imgsz, err));
+    return nb_train_sizes_init(&t->sizes, o->model, &t->hyper, &options, err);
+}
+
+/* At the first step of an epoch with other bit widths than the one before. */
+static NbStatus change_stage(Trainer *t, int epoch, NbError *err) {
+    const int least = nb_stage_least(&t->hyper, epoch);
+    const bool begins = t->state.iteration == (int64_t)epoch * t->batches;
+    if (!t->options->quantizers || epoch == 0 || !begins ||
+        least == nb_stage_least(&t->hyper, epoch - 1))
+        return NB_OK;
+    char text[64];
+    (void)snprintf(text, sizeof text,
+                   least ? "bits: at least %d from here on"
+                         : "bits: as asked "
+                           "for from here on",
+                   least);
+    say(t, text);
+    NB_TRY(make_executors(t, epoch, err));
+    nb_oscillation_restart(&t->state); /* codes of other widths cannot be compared */
     return NB_OK;
 }
 
@@ -195,13 +233,15 @@ static NbStatus set_up(Trainer *t, NbError *err) {
     NB_TRY(freeze_layers(o->model, t->hyper.freeze, err));
     if (!o->resume && o->quantizers && t->hyper.calibrate > 0.0)
         NB_TRY(calibrate_from_loader(t, err));
+    NB_TRY(nb_stages_init(&t->stages, o->model, err));
     NB_TRY(nb_train_state_new(o->model, &t->hyper, &t->state, err));
+    if (o->quantizers)
+        NB_TRY(nb_oscillation_new(&t->state, err));
     if (o->resume)
         NB_TRY(resume_state(t, err));
     if (!o->resume && o->quantizers && o->pretrained)
         NB_TRY(check_first_loss(t, err));
-    const NbExecutorOptions options = executor_options(t, true);
-    NB_TRY(nb_train_sizes_init(&t->sizes, o->model, &t->hyper, &options, err));
+    NB_TRY(make_executors(t, (int)(t->state.iteration / t->batches), err));
     t->stepper = (NbStepper){
         .state = &t->state, .hyper = &t->hyper, .schedule = make_schedule(&t->hyper, t->batches)};
     return nb_results_begin(t->csv, t->state.epochs_done, &t->earlier, err);
@@ -209,6 +249,7 @@ static NbStatus set_up(Trainer *t, NbError *err) {
 
 static void tear_down(Trainer *t) {
     nb_step_release(&t->stepper);
+    nb_stages_release(&t->stages);
     nb_train_sizes_release(&t->sizes);
     nb_executor_free(t->val_executor);
     nb_loader_free(t->loader);
@@ -353,6 +394,9 @@ static NbStatus score_average(Trainer *t, NbEpochRow *row, NbError *err) {
     return status;
 }
 
+/* YOLOv5's. */
+static double fitness_of(const NbEpochRow *row) { return 0.1 * row->map50 + 0.9 * row->map50_95; }
+
 /* Equal is not better, except at the start, when all is 0 (and with the peer, who takes the later
  * one). */
 static bool is_better(const Trainer *t, double fitness) {
@@ -364,13 +408,13 @@ static bool is_better(const Trainer *t, double fitness) {
 static NbStatus score_epoch(Trainer *t, NbEpochRow *row, bool *best, NbError *err) {
     nb_train_state_swap_ema(&t->state);
     NbStatus status = score_average(t, row, err);
-    const double fitness = 0.1 * row->map50 + 0.9 * row->map50_95;
-    *best = status == NB_OK && is_better(t, fitness);
+    const double fitness = fitness_of(row);
+    *best = status == NB_OK && t->stages.least == 0 && is_better(t, fitness);
     if (*best) {
         t->state.best_fitness = fitness;
         t->state.best_epoch = row->epoch;
         t->best_row = *row;
-        status = nb_train_model_save(t->options->model, t->options->args, t->best, err);
+        status = nb_train_model_save(t->options->model, t->options->args, NULL, 0, t->best, err);
     }
     nb_train_state_swap_ema(&t->state);
     return status;
@@ -378,7 +422,8 @@ static NbStatus score_epoch(Trainer *t, NbEpochRow *row, bool *best, NbError *er
 
 static NbStatus finish_epoch(Trainer *t, int epoch, NbError *err) {
     const NbRates rates = nb_schedule_at(&t->stepper.schedule, t->state.iteration - 1);
-    NbEpochRow row = {.epoch = epoch + 1, .quant_map50_95 = (double)NAN};
+    NbEpochRow row = {
+        .epoch = epoch + 1, .quant_map50_95 = (double)NAN, .oscillating = (double)NAN};
     for (int i = 0; i < 3 && t->state.losses; i++)
         row.train[i] = t->state.loss[i] / (double)t->state.losses;
     row.lr[0] = rates.lr;
@@ -386,8 +431,10 @@ static NbStatus finish_epoch(Trainer *t, int epoch, NbError *err) {
     row.lr[2] = rates.lr_bias;
     bool best = false;
     NB_TRY_IN(score_epoch(t, &row, &best, err), err, "epoch %d", epoch + 1);
-    if (t->options->quantizers)
+    if (t->options->quantizers) {
         row.quant_map50_95 = row.map50_95;
+        row.oscillating = nb_oscillation_share(&t->state);
+    }
     row.images_per_second = t->trained_s > 0.0 ? (double)t->trained / t->trained_s : 0.0;
     row.seconds = t->earlier + nb_clock_seconds() - t->started;
     if (best)
@@ -413,8 +460,41 @@ static NbStatus finish_epoch(Trainer *t, int epoch, NbError *err) {
 
 /* Asked before an epoch, so that a run that had ended is not continued by resuming it. */
 static bool out_of_patience(const Trainer *t) {
+    const int first = nb_stage_last_change(&t->hyper); /* no epoch before it can be the best */
+    const int best = t->state.best_epoch > first ? t->state.best_epoch : first;
     return t->hyper.patience > 0 && t->state.epochs_done > 0 &&
-           t->state.epochs_done - t->state.best_epoch >= t->hyper.patience;
+           t->state.epochs_done - best >= t->hyper.patience;
+}
+
+static NbStatus score_finished(void *user, double *fitness, NbError *err) {
+    Trainer *const t = user;
+    NbEpochRow row = {0};
+    NB_TRY(score_average(t, &row, err));
+    *fitness = fitness_of(&row);
+    return NB_OK;
+}
+
+static void say_finished(void *user, const char *text) { say(user, text); }
+
+static bool stop_finishing(void *user) { return asked_to_stop(user); }
+
+/* What the safeguards do behind the last epoch. */
+static NbStatus finish(Trainer *t, NbError *err) {
+    const NbSafeguards *const guard = &t->hyper.guard;
+    if (!t->options->quantizers || (!guard->norm && !guard->correct))
+        return NB_OK;
+    NB_TRY(nb_stages_set(&t->stages, 0, t->hyper.imgsz, err));
+    const NbFinish f = {.model = t->options->model,
+                        .hyper = &t->hyper,
+                        .loader = t->loader,
+                        .pool = t->options->pool,
+                        .best = t->best,
+                        .args = t->options->args,
+                        .user = t,
+                        .score = score_finished,
+                        .say = say_finished,
+                        .should_stop = stop_finishing};
+    return nb_finish(&f, err);
 }
 
 static NbStatus run_epochs(Trainer *t, NbTrainSummary *out, NbError *err) {
@@ -425,6 +505,7 @@ static NbStatus run_epochs(Trainer *t, NbTrainSummary *out, NbError *err) {
             out->stopped_early = true;
             break;
         }
+        NB_TRY(change_stage(t, epoch, err));
         NB_TRY(seek(t, err));
         NB_TRY(run_steps(t, epoch, err));
         NB_TRY(finish_epoch(t, epoch, err));
@@ -432,7 +513,7 @@ static NbStatus run_epochs(Trainer *t, NbTrainSummary *out, NbError *err) {
             return nb_fail(NB_ERR_STOPPED, err, "stopped after epoch %d; %s continues it",
                            epoch + 1, t->last);
     }
-    return NB_OK;
+    return finish(t, err);
 }
 
 NbStatus nb_train(const NbTrainOptions *options, NbTrainSummary *out, NbError *err) {

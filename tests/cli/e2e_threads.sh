@@ -12,13 +12,14 @@ compare() { # name, keys for all
         for file in last best; do
             cmp "runs/$name/weights/$file.safetensors" "runs/$name$pair/weights/$file.safetensors"
         done
-        cut -d, -f1,3-18 "runs/$name/results.csv" >one
-        cut -d, -f1,3-18 "runs/$name$pair/results.csv" >two
+        cut -d, -f1,3-18,20 "runs/$name/results.csv" >one
+        cut -d, -f1,3-18,20 "runs/$name$pair/results.csv" >two
         cmp one two
     done
     echo "$name: compared"
 }
 compare quantized epochs=3
+compare guarded epochs=8 safeguards=all
 compare float epochs=3 quantize=none
 compare sizes epochs=3 multi_scale=1 mixup=0.5 degrees=10
 compare uneven epochs=2 batch=5

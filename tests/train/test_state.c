@@ -157,7 +157,7 @@ static void what_does_not_fit_is_refused(void **unused) {
         if (!strstr(err.message, faults[i].says) || !strstr(err.message, path))
             fail_msg("fault %zu: '%s'", i, err.message);
     }
-    must(nb_train_model_save(&model, NULL, path, &err), &err);
+    must(nb_train_model_save(&model, NULL, NULL, 0, path, &err), &err);
     must(nb_safetensors_read(path, scratch_read(&s, path), &s.arena, &file, &err), &err);
     assert_int_equal(nb_train_state_load(&state, &h, &file, path, &err), NB_ERR_FORMAT);
     assert_non_null(strstr(err.message, "found a model alone"));

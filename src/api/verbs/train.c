@@ -30,6 +30,7 @@ const NbVerb nb_verb_train = {
                  "nbs clip_norm quant_lr ema_decay ema_tau box obj cls cls_pw obj_pw anchor_t "
                  "fl_gamma label_smoothing hsv_h hsv_s hsv_v degrees translate scale shear "
                  "perspective flipud fliplr mosaic mixup close_mosaic multi_scale freeze "
-                 "single_cls patience save_period save_minutes autoanchor noautoanchor calibrate "
+                 "single_cls patience save_period save_minutes autoanchor noautoanchor "
+                 "calibrate safeguards dampen "
                  "cache cache_mb plots json progress verbose"},
     .run = run};
