@@ -7,22 +7,40 @@
 
 #include <stdbool.h>
 
-enum { NB_MAX_LEVELS = 8, NB_MAX_ANCHORS = 16 };
+enum { NB_MAX_LEVELS = 8, NB_MAX_ANCHORS = 16, NB_MAX_HEAD_OUTPUTS = 2 * NB_MAX_LEVELS };
 
 typedef enum NbHeadKind {
-    NB_HEAD_YOLOV5, /* anchors; per anchor x, y, w, h, objectness, classes */
+    NB_HEAD_YOLOV5,  /* anchors; per anchor x, y, w, h, objectness, classes */
+    NB_HEAD_YOLOV8,  /* per cell four distributions of distances (left, top, right, bottom) over
+                      * reg_max bins, then class logits */
+    NB_HEAD_YOLOV10, /* two such heads: the first, one-to-many, only teaches; the second,
+                      * one-to-one, needs no suppression and is what inference reads */
 } NbHeadKind;
 
 /* What turns raw outputs into boxes. The raw outputs are the outputs of the graph, one a level,
- * [N, anchors * (5 + nc), ny, nx]. */
+ * [N, nb_head_channels, ny, nx]; of YOLOv10 first those of the one-to-many head, then those of the
+ * one-to-one head. */
 typedef struct NbHead {
     NbHeadKind kind;
     int nc;
     int levels;
-    int anchors;                                    /* per level */
+    int anchors;                                    /* per level; YOLOv5 only, else 0 */
     float anchor[NB_MAX_LEVELS][NB_MAX_ANCHORS][2]; /* width, height in pixels of the input */
     float stride[NB_MAX_LEVELS];                    /* pixels a cell */
-    bool hardtanh;                                  /* outputs are HardTanh codes, not logits */
+    bool hardtanh; /* outputs are HardTanh codes, not logits; YOLOv5 only */
+    int reg_max;   /* bins a side, 1 to NB_DFL_MAX_BINS, usually 16; 0 with YOLOv5 */
 } NbHead;
+
+/* "yolov5", "yolov8", "yolov10": as checkpoints have it. */
+const char *nb_head_name(NbHeadKind kind);
+
+/* How many outputs the graph of such a head has: levels, with YOLOv10 twice as many. */
+int nb_head_outputs(const NbHead *head);
+
+/* The first output that inference reads; it reads `levels` of them. */
+int nb_head_first(const NbHead *head);
+
+/* Channels of a level: anchors * (5 + nc), or 4 * reg_max + nc. */
+int nb_head_channels(const NbHead *head);
 
 #endif

@@ -94,7 +94,7 @@ static json_t *model_json(const NbModel *m, const char *bits) {
     json_t *o = json_object();
     int failed = !o;
     failed |= json_object_set_new(o, "schema", json_integer(1));
-    failed |= json_object_set_new(o, "head", json_string("yolov5"));
+    failed |= json_object_set_new(o, "head", json_string(nb_head_name(m->head.kind)));
     failed |= json_object_set_new(o, "nc", json_integer(m->head.nc));
     failed |= json_object_set_new(o, "names", names_json(m));
     failed |= json_object_set_new(o, "strides", strides_json(&m->head));
