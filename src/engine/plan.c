@@ -348,6 +348,16 @@ static NB_FALLIBLE add_node(Planner *p, NbNodeId id, NbError *err) {
     case NB_OP_CONCAT: return add_moved(p, id, nb_step_concat, err);
     case NB_OP_PAD: return add_moved(p, id, nb_step_pad, err);
     case NB_OP_ADD: return add_sum(p, id, err);
+    case NB_OP_SLICE:
+    case NB_OP_TRANSPOSE:
+    case NB_OP_RESHAPE:
+    case NB_OP_DETACH:
+        return nb_fail(NB_ERR_UNSUPPORTED, err, "the integer engine does not move codes this way");
+    case NB_OP_SUB:
+    case NB_OP_MUL:
+    case NB_OP_DIV:
+    case NB_OP_MATMUL:
+    case NB_OP_SOFTMAX:
     case NB_OP_QUANT:
     case NB_OP_BATCHNORM:
     case NB_OP_RELU:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The one intermediate representation. A graph is a list of nodes in topological order; each node
- * has one operator, inputs that are earlier nodes, attributes, and one output of shape NCHW.
+ * has one operator, inputs that are earlier nodes, attributes, and one output: NCHW where pictures
+ * flow, any rank up to NB_MAX_RANK elsewhere.
  * Weights and other state are PARAM nodes that carry their tensor. Everything integers do is a
  * node: quantizers are QUANT nodes on activations and on weights, never hidden in another one.
  *
@@ -47,6 +48,22 @@ typedef struct NbConvAttr {
     int groups;
 } NbConvAttr;
 
+/* SLICE: elements start, start + step, ... below stop along one axis. */
+typedef struct NbSliceAttr {
+    int axis;
+    int64_t start; /* 0 <= start < stop <= dimension */
+    int64_t stop;
+    int64_t step; /* at least 1 */
+} NbSliceAttr;
+
+/* RESHAPE: x [, like]: the same numbers in the same order in another shape. A dimension of 0 keeps
+ * that of x, -1 (at most one) is what remains. With `like` [N, C, H, W] there are four dimensions,
+ * and 2 and 3 are those of `like`, whatever dim says; only its shape is read. */
+typedef struct NbReshapeAttr {
+    int n;
+    int64_t dim[NB_MAX_RANK];
+} NbReshapeAttr;
+
 /* MAXPOOL: floor mode; what lies in the padding is never the maximum. */
 typedef struct NbPoolAttr {
     int kernel[2];
@@ -86,6 +103,14 @@ typedef union NbAttr {
         int pad[4]; /* top, left, bottom, right; real zero */
     } pad;
     struct {
+        int axis;
+    } softmax; /* SOFTMAX: along one axis, nb_softmax (activation.h) */
+    NbSliceAttr slice;
+    struct {
+        int perm[NB_MAX_RANK]; /* dimension d of the output is dimension perm[d] of x */
+    } transpose;
+    NbReshapeAttr reshape;
+    struct {
         NbGrid grid; /* THRESHOLD: x (int32 sums), thresholds PARAM I32 [C, levels], ascending;
                       * code = lo(grid) + number of thresholds t with x >= t. INT32_MIN is always
                       * reached and INT32_MAX, by definition, never. */
@@ -99,8 +124,8 @@ typedef union NbAttr {
 typedef enum NbValueKind {
     NB_VALUE_REAL,  /* real numbers */
     NB_VALUE_CODED, /* integer codes with a scale: INPUT, QUANT, THRESHOLD, and what passes codes
-                     * on: MAXPOOL, UPSAMPLE, PAD, CONCAT of coded inputs, ADD of inputs that share
-                     * one scale */
+                     * on: MAXPOOL, UPSAMPLE, PAD, SLICE, TRANSPOSE, RESHAPE, DETACH, CONCAT of
+                     * coded inputs, ADD of inputs that share one scale */
     NB_VALUE_SUM,   /* integers without a scale: CONV with I8 weights; integer PARAMs */
 } NbValueKind;
 
@@ -112,7 +137,7 @@ typedef struct NbNode {
     NbNodeId *in;
     NbAttr attr;
     NbTensor param; /* PARAM: the tensor (data may be NULL until it is initialised) */
-    NbShape shape;  /* of the output, NCHW; nb_graph_infer fills it in */
+    NbShape shape;  /* of the output; nb_graph_infer fills it in */
 
     /* Kept by nb_graph_add and, after a node was changed in place, by nb_graph_infer. */
     NbValueKind kind;

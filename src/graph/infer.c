@@ -33,6 +33,26 @@ NbStatus nb_infer_rank4(const NbGraph *g, const NbNode *node, int i, NbError *er
     return NB_OK;
 }
 
+NbStatus nb_infer_numbers(const NbGraph *g, const NbNode *node, int i, NbError *err) {
+    const NbNode *x = &g->node[node->in[i]];
+    if (x->kind == NB_VALUE_SUM)
+        return nb_fail(NB_ERR_ARGUMENT, err, "'%s' is integers without a scale", x->name);
+    const NbNode *source = x->scale_source < 0 ? x : &g->node[x->scale_source];
+    if (source->op == NB_OP_QUANT && source->attr.quant.per_channel)
+        return nb_fail(NB_ERR_UNSUPPORTED, err, "'%s' has a scale for each channel, one expected",
+                       x->name);
+    return NB_OK;
+}
+
+NbStatus nb_infer_axis(const NbGraph *g, const NbNode *node, int axis, NbError *err) {
+    const NbShape *x = nb_in_shape(g, node, 0);
+    char text[96];
+    if (axis < 0 || axis >= x->rank)
+        return nb_fail(NB_ERR_ARGUMENT, err, "axis %d of %s, 0 to %d expected", axis,
+                       nb_shape_text(x, text, sizeof text), x->rank - 1);
+    return NB_OK;
+}
+
 NbStatus nb_infer_window(int64_t in, const int pads[2], int kernel, int stride, int dilation,
                          int64_t *out, NbError *err) {
     enum { MOST = 1 << 16 };

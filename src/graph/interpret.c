@@ -56,7 +56,8 @@ bool nb_run_coded(const NbRun *run, NbNodeId id) {
     const NbNode *node = &run->g->node[id];
     if (node->kind != NB_VALUE_CODED)
         return false;
-    for (int i = 0; i < node->n_in; i++)
+    const int n = node->op == NB_OP_RESHAPE ? 1 : node->n_in; /* the second gives a shape only */
+    for (int i = 0; i < n; i++)
         if (!run->value[node->in[i]].coded)
             return false;
     return true;

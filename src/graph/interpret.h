@@ -20,6 +20,12 @@
  * nb_batchnorm_affine; in training the same with mean and biased variance of the batch (sums in
  * double, then float32).
  *
+ * ADD, SUB, MUL and DIV of real numbers broadcast as NumPy does (graph/broadcast.h), in float32.
+ * MATMUL is matrix multiplication over the last two dimensions, the leading ones broadcast: of two
+ * coded inputs with one scale each the exact sum of products of (code - zero), scaled once as a
+ * convolution; else a sum of real products in double, rounded once. SOFTMAX is nb_softmax of
+ * activation.h. SLICE, TRANSPOSE, RESHAPE and DETACH pass on what they get; DETACH stops gradients.
+ *
  * Gradients: a coded convolution passes those of its real inputs (dequantized x and w); a quantizer
  * passes what nb_quant_backward says. */
 #ifndef NB_GRAPH_INTERPRET_H

@@ -26,7 +26,11 @@ static NbValueKind kind_of(const NbGraph *g, const NbNode *node) {
     case NB_OP_THRESHOLD: return NB_VALUE_CODED;
     case NB_OP_MAXPOOL:
     case NB_OP_UPSAMPLE:
-    case NB_OP_PAD: return g->node[node->in[0]].kind;
+    case NB_OP_PAD:
+    case NB_OP_SLICE:
+    case NB_OP_TRANSPOSE:
+    case NB_OP_RESHAPE:
+    case NB_OP_DETACH: return g->node[node->in[0]].kind;
     case NB_OP_CONCAT: return all_coded(g, node) ? NB_VALUE_CODED : NB_VALUE_REAL;
     case NB_OP_ADD: return kind_of_add(g, node);
     case NB_OP_PARAM: return node->param.dtype == NB_F32 ? NB_VALUE_REAL : NB_VALUE_SUM;
@@ -39,6 +43,11 @@ static NbValueKind kind_of(const NbGraph *g, const NbNode *node) {
     case NB_OP_SIGMOID:
     case NB_OP_HARDTANH:
     case NB_OP_SCALE:
+    case NB_OP_SUB:
+    case NB_OP_MUL:
+    case NB_OP_DIV:
+    case NB_OP_MATMUL:
+    case NB_OP_SOFTMAX:
     case NB_OP_DEQUANT:
     case NB_OP_COUNT: break;
     }

@@ -43,6 +43,12 @@ NB_FALLIBLE nb_infer_param(const NbGraph *g, const NbNode *node, int i, NbDtype 
 /* For shape rules: fails unless input i has rank 4. */
 NB_FALLIBLE nb_infer_rank4(const NbGraph *g, const NbNode *node, int i, NbError *err);
 
+/* For shape rules: fails unless input i is real numbers or codes with one scale. */
+NB_FALLIBLE nb_infer_numbers(const NbGraph *g, const NbNode *node, int i, NbError *err);
+
+/* For shape rules: fails unless 0 <= axis < rank of input 0. */
+NB_FALLIBLE nb_infer_axis(const NbGraph *g, const NbNode *node, int axis, NbError *err);
+
 /* One output side of a window: floor((in + before + after - dilation*(kernel-1) - 1) / stride) + 1;
  * fails when nothing remains or an attribute is out of range. */
 NB_FALLIBLE nb_infer_window(int64_t in, const int pads[2], int kernel, int stride, int dilation,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph/print.h"
 
+#include <inttypes.h>
+
 static const char *role_name(NbParamRole role) {
     static const char *const names[] = {
         [NB_PARAM_WEIGHT] = "weight", [NB_PARAM_BIAS] = "bias",   [NB_PARAM_GAMMA] = "gamma",
@@ -46,6 +48,16 @@ static void print_conv(const NbConvAttr *a, NbText *out) {
         nb_text_printf(out, " groups %d", a->groups);
 }
 
+static void print_perm(const NbNode *node, NbText *out) {
+    for (int d = 0; d < node->shape.rank; d++)
+        nb_text_printf(out, "%s%d", d ? "," : " perm ", node->attr.transpose.perm[d]);
+}
+
+static void print_reshape(const NbReshapeAttr *a, NbText *out) {
+    for (int d = 0; d < a->n && d < NB_MAX_RANK; d++)
+        nb_text_printf(out, "%s%" PRId64, d ? "," : " to ", a->dim[d]);
+}
+
 static void print_attr(const NbNode *node, NbText *out) {
     const NbAttr *a = &node->attr;
     switch (node->op) {
@@ -69,12 +81,24 @@ static void print_attr(const NbNode *node, NbText *out) {
         nb_text_printf(out, " pad %d,%d,%d,%d", a->pad.pad[0], a->pad.pad[1], a->pad.pad[2],
                        a->pad.pad[3]);
         break;
+    case NB_OP_SOFTMAX: nb_text_printf(out, " axis %d", a->softmax.axis); break;
+    case NB_OP_SLICE:
+        nb_text_printf(out, " axis %d %" PRId64 ":%" PRId64 ":%" PRId64, a->slice.axis,
+                       a->slice.start, a->slice.stop, a->slice.step);
+        break;
+    case NB_OP_TRANSPOSE: print_perm(node, out); break;
+    case NB_OP_RESHAPE: print_reshape(&a->reshape, out); break;
     case NB_OP_THRESHOLD: nb_text_printf(out, " scale %.9g", (double)a->threshold.scale); break;
     case NB_OP_RELU:
     case NB_OP_SILU:
     case NB_OP_SIGMOID:
     case NB_OP_HARDTANH:
     case NB_OP_ADD:
+    case NB_OP_SUB:
+    case NB_OP_MUL:
+    case NB_OP_DIV:
+    case NB_OP_MATMUL:
+    case NB_OP_DETACH:
     case NB_OP_DEQUANT:
     case NB_OP_COUNT: break;
     }

@@ -38,11 +38,29 @@ static NB_FALLIBLE check_weights(const NbExecutor *x, const NbNode *node, NbErro
     return NB_OK;
 }
 
+/* What the executor has no step for. */
+static NB_FALLIBLE check_operator(const NbExecutor *x, const NbNode *node, NbError *err) {
+    static const bool missing[NB_OP_COUNT] = {
+        [NB_OP_SUB] = true,       [NB_OP_MUL] = true,     [NB_OP_DIV] = true,
+        [NB_OP_MATMUL] = true,    [NB_OP_SOFTMAX] = true, [NB_OP_SLICE] = true,
+        [NB_OP_TRANSPOSE] = true, [NB_OP_RESHAPE] = true, [NB_OP_DETACH] = true};
+    if (missing[node->op])
+        return nb_fail(NB_ERR_UNSUPPORTED, err, "the training executor does not compute %s",
+                       nb_op_name(node->op));
+    for (int i = 0; node->op == NB_OP_ADD && i < node->n_in; i++)
+        if (!nb_shape_equal(&x->g->node[node->in[i]].shape, &node->shape))
+            return nb_fail(NB_ERR_UNSUPPORTED, err,
+                           "the training executor adds tensors of one shape, '%s' has another",
+                           x->g->node[node->in[i]].name);
+    return NB_OK;
+}
+
 static NB_FALLIBLE check_node(NbExecutor *x, NbNodeId id, NbError *err) {
     const NbNode *node = &x->g->node[id];
     if (node->op == NB_OP_THRESHOLD || node->op == NB_OP_DEQUANT)
         return nb_fail(NB_ERR_UNSUPPORTED, err,
                        "the executor computes float graphs, this one is of integers");
+    NB_TRY(check_operator(x, node, err));
     for (int i = 0; i < activations_in(node) && x->value[id].is_activation; i++)
         if (!x->value[node->in[i]].is_activation)
             return nb_fail(NB_ERR_UNSUPPORTED, err, "input %d ('%s') is a parameter", i,

@@ -138,6 +138,15 @@ static NB_FALLIBLE node_forward(NbExecutor *x, NbNodeId id, NbError *err) {
     case NB_OP_SIGMOID:
     case NB_OP_HARDTANH:
     case NB_OP_SCALE:
+    case NB_OP_SUB:
+    case NB_OP_MUL:
+    case NB_OP_DIV:
+    case NB_OP_MATMUL:
+    case NB_OP_SOFTMAX:
+    case NB_OP_SLICE:
+    case NB_OP_TRANSPOSE:
+    case NB_OP_RESHAPE:
+    case NB_OP_DETACH:
     case NB_OP_THRESHOLD:
     case NB_OP_DEQUANT:
     case NB_OP_COUNT: break;
@@ -310,6 +319,15 @@ static NB_FALLIBLE node_backward(NbExecutor *x, NbNodeId id, NbError *err) {
     case NB_OP_SIGMOID:
     case NB_OP_HARDTANH:
     case NB_OP_SCALE:
+    case NB_OP_SUB:
+    case NB_OP_MUL:
+    case NB_OP_DIV:
+    case NB_OP_MATMUL:
+    case NB_OP_SOFTMAX:
+    case NB_OP_SLICE:
+    case NB_OP_TRANSPOSE:
+    case NB_OP_RESHAPE:
+    case NB_OP_DETACH:
     case NB_OP_THRESHOLD:
     case NB_OP_DEQUANT:
     case NB_OP_COUNT: break;

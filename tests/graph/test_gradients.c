@@ -18,9 +18,21 @@ typedef struct Case {
     bool kinks;    /* not differentiable everywhere: differences that straddle a kink are skipped */
 } Case;
 
+#define S5(a, b, c, d, e)                                                                          \
+    {                                                                                              \
+        .rank = 5, .dim = { a, b, c, d, e }                                                        \
+    }
 #define S4(a, b, c, d)                                                                             \
     {                                                                                              \
         .rank = 4, .dim = { a, b, c, d }                                                           \
+    }
+#define S3(a, b, c)                                                                                \
+    {                                                                                              \
+        .rank = 3, .dim = { a, b, c }                                                              \
+    }
+#define S2(a, b)                                                                                   \
+    {                                                                                              \
+        .rank = 2, .dim = { a, b }                                                                 \
     }
 #define S1(a)                                                                                      \
     {                                                                                              \
@@ -74,6 +86,21 @@ static const Case cases[] = {
      1,
      false},
     {NB_OP_CONCAT, {.concat = {3}}, 2, {S4(2, 1, 2, 3), S4(2, 1, 2, 1)}, -1, 1, false},
+    {NB_OP_ADD, {.scale = {0}}, 3, {S1(4), S4(2, 1, 3, 4), S3(2, 1, 1)}, -1, 1, false},
+    {NB_OP_SUB, {.scale = {0}}, 2, {S4(2, 3, 1, 4), S3(3, 2, 1)}, -1, 1, false},
+    {NB_OP_MUL, {.scale = {0}}, 2, {S2(1, 4), S4(2, 3, 2, 1)}, -1, 1, false},
+    {NB_OP_DIV, {.scale = {0}}, 2, {S4(1, 2, 3, 4), S3(2, 1, 1)}, 0.5, 2, false},
+    {NB_OP_DIV, {.scale = {0}}, 2, {S1(1), S2(3, 4)}, 0.5, 2, false},
+    {NB_OP_MATMUL, {.scale = {0}}, 2, {S2(3, 4), S2(4, 5)}, -1, 1, false},
+    {NB_OP_MATMUL, {.scale = {0}}, 2, {S4(2, 1, 3, 4), S3(3, 4, 2)}, -1, 1, false},
+    {NB_OP_MATMUL, {.scale = {0}}, 2, {S2(3, 4), S5(2, 1, 2, 4, 2)}, -1, 1, false},
+    {NB_OP_SOFTMAX, {.softmax = {3}}, 1, {S4(2, 2, 3, 5)}, -2, 2, false},
+    {NB_OP_SOFTMAX, {.softmax = {1}}, 1, {S4(2, 4, 3, 2)}, -2, 2, false},
+    {NB_OP_SLICE, {.slice = {1, 1, 6, 2}}, 1, {S4(2, 6, 2, 2)}, -1, 1, false},
+    {NB_OP_SLICE, {.slice = {0, 2, 3, 1}}, 1, {S2(4, 12)}, -1, 1, false},
+    {NB_OP_TRANSPOSE, {.transpose = {{2, 0, 3, 1}}}, 1, {S4(2, 3, 4, 2)}, -1, 1, false},
+    {NB_OP_RESHAPE, {.reshape = {3, {0, -1, 2}}}, 1, {S4(2, 3, 4, 2)}, -1, 1, false},
+    {NB_OP_RESHAPE, {.reshape = {4, {0, 3, 0, 0}}}, 2, {S3(2, 6, 4), S4(1, 1, 2, 4)}, -1, 1, false},
     {NB_OP_PAD, {.pad = {{0, 1, 2, 3}}}, 1, {S4(1, 2, 2, 3)}, -1, 1, false},
 };
 
@@ -272,6 +299,33 @@ static void quantizers_off_is_the_identity(void **state) {
     nb_arena_release(&plain.arena);
 }
 
+/* What comes after a DETACH learns, what comes before does not. */
+static void detached_values_get_no_gradient(void **state) {
+    (void)state;
+    Fixture f = {0};
+    NbRandom r = nb_random(4, NB_RANDOM_TEST, 0, 0);
+    nb_graph_init(&f.g, &f.arena);
+    const int64_t dim[] = {2, 3};
+    f.in[0] = add_param(&f.g, "a", NB_PARAM_WEIGHT, NB_F32, 2, dim);
+    f.in[1] = add_param(&f.g, "b", NB_PARAM_WEIGHT, NB_F32, 2, dim);
+    fill(&f.g, f.in[0], &r, 1, 2);
+    fill(&f.g, f.in[1], &r, 1, 2);
+    const NbNodeId cut = add(&f.g, NB_OP_DETACH, "cut", 1, &f.in[0], (NbAttr){.scale = {0}});
+    f.out =
+        add(&f.g, NB_OP_MUL, "out", 2, (const NbNodeId[]){cut, f.in[1]}, (NbAttr){.scale = {0}});
+    outputs(&f.g, f.out);
+    infer(&f.g, 1, 1, 1);
+    f.weight = (float[]){1, 2, 3, 4, 5, 6};
+    const NbTensor *d = gradients(&f, true);
+    assert_null(d[cut].data);
+    for (int i = 0; i < 6; i++) {
+        assert_float_equal(nb_f32(&d[f.in[0]])[i], 0, 0);
+        assert_float_equal(nb_f32(&d[f.in[1]])[i],
+                           (float)(i + 1) * nb_f32(&f.g.node[f.in[0]].param)[i], 0);
+    }
+    nb_arena_release(&f.arena);
+}
+
 static void only_trained_parameters_get_gradients(void **state) {
     (void)state;
     Fixture f;
@@ -291,6 +345,7 @@ int main(void) {
         cmocka_unit_test(gradients_match_central_differences),
         cmocka_unit_test(quantized_convolution_passes_straight_through),
         cmocka_unit_test(quantizers_off_is_the_identity),
+        cmocka_unit_test(detached_values_get_no_gradient),
         cmocka_unit_test(only_trained_parameters_get_gradients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

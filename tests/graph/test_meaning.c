@@ -4,6 +4,7 @@
 #include "graph/activation.h"
 #include "graph/help.h"
 
+#include <float.h>
 #include <math.h>
 
 static const NbQuantSpec weight4 = {.kind = NB_QUANT_INT,
@@ -233,6 +234,90 @@ static void activations_at_their_ends(void **state) {
     assert_float_equal(nb_silu(1.0F), 0.7310585786F, 1e-7F);
 }
 
+/* nb_exp against the double routine over all magnitudes; softmax of ties and of large numbers. */
+static void softmax_is_exact_enough(void **state) {
+    (void)state;
+    for (uint32_t bits = 0; bits < UINT32_MAX - 100003; bits += 100003) {
+        float x = 0.0F;
+        memcpy(&x, &bits, sizeof x);
+        const double want = exp((double)x);
+        const double got = (double)nb_exp(x);
+        const double unit = want < 0x1p-126 ? 0x1p-149 : want * 0x1p-23;
+        if (isnan(x)                 ? !isnan(got)
+            : want > (double)FLT_MAX ? x > 88.73F && !isinf(got)
+                                     : fabs(got - want) > unit)
+            fail_msg("exp(%a) = %a, expected %a", (double)x, got, want);
+    }
+    assert_true(nb_exp(0.0F) == 1.0F && nb_exp(-INFINITY) == 0.0F && isinf(nb_exp(INFINITY)));
+    float x[] = {1000.0F, -3.0F, 1000.0F, 7.0F, -1000.0F, 9.0F};
+    nb_softmax(x, 3, 2, x);
+    const float want[] = {0.5F, -3.0F, 0.5F, 7.0F, 0.0F, 9.0F};
+    assert_memory_equal(x, want, sizeof want);
+}
+
+/* Codes 2, 4 / 6, 8 of pictures (scale 1/255) times codes of weights (scale 0.1, zero of both 0).
+ */
+static void coded_product_by_hand(void **state) {
+    (void)state;
+    NbArena arena = {0};
+    NbGraph g;
+    nb_graph_init(&g, &arena);
+    NbQuantSpec spec = weight4;
+    spec.per_channel = false;
+    const NbNodeId x = input(&g, 1);
+    const NbNodeId w = add_param(&g, "w", NB_PARAM_WEIGHT, NB_F32, 2, (const int64_t[]){2, 1});
+    memcpy(g.node[w].param.data, (const float[]){0.30F, -0.70F}, 2 * sizeof(float));
+    const NbNodeId q = add(&g, NB_OP_QUANT, "wq", 1, &w, (NbAttr){.quant = spec});
+    const NbNodeId y = add(&g, NB_OP_MATMUL, "y", 2, (const NbNodeId[]){x, q}, (NbAttr){0});
+    outputs(&g, y);
+    infer(&g, 1, 2, 2);
+    const NbValue *v = run(&g, &arena, (const uint8_t[]){2, 4, 6, 8}, NB_RUN_EVAL);
+    const float scale = (1.0F / 255.0F) * v[q].scale[0];
+    assert_false(v[y].coded);
+    assert_true(nb_f32(&v[y].t)[0] == (float)(2 * 3 - 4 * 7) * scale);
+    assert_true(nb_f32(&v[y].t)[1] == (float)(6 * 3 - 8 * 7) * scale);
+    g.node[q].attr.quant.per_channel = true; /* row k has a scale of its own: no common one */
+    NbError err = {0};
+    assert_int_equal(nb_graph_infer(&g, 1, 2, 2, &err), NB_ERR_UNSUPPORTED);
+    nb_arena_release(&arena);
+}
+
+/* Codes of a picture [1, 4, 2, 3] through SLICE, TRANSPOSE and RESHAPE, and back to an image. */
+static void views_pass_codes_on(void **state) {
+    (void)state;
+    NbArena arena = {0};
+    NbGraph g;
+    nb_graph_init(&g, &arena);
+    uint8_t images[24];
+    for (size_t i = 0; i < sizeof images; i++)
+        images[i] = (uint8_t)i;
+    const NbNodeId x = input(&g, 4);
+    const NbNodeId flat =
+        add(&g, NB_OP_RESHAPE, "flat", 1, &x, (NbAttr){.reshape = {4, {0, 2, 2, -1}}});
+    const NbNodeId cut = add(&g, NB_OP_SLICE, "cut", 1, &flat, (NbAttr){.slice = {2, 1, 2, 1}});
+    const NbNodeId turned =
+        add(&g, NB_OP_TRANSPOSE, "turned", 1, &cut, (NbAttr){.transpose = {{0, 3, 2, 1}}});
+    const NbNodeId back = add(&g, NB_OP_RESHAPE, "back", 2, (const NbNodeId[]){cut, x},
+                              (NbAttr){.reshape = {4, {0, -1, 0, 0}}});
+    const NbNodeId same = add(&g, NB_OP_DETACH, "same", 1, &back, (NbAttr){0});
+    outputs(&g, same);
+    infer(&g, 1, 2, 3);
+    const NbValue *v = run(&g, &arena, images, NB_RUN_EVAL);
+    assert_true(v[turned].coded && v[same].coded && v[same].grid.bits == 8);
+    assert_true(g.node[same].scale_source == x && v[same].scale[0] == 1.0F / 255.0F);
+    const NbShape image = nb_shape(4, (const int64_t[]){1, 2, 2, 3});
+    const NbShape wide = nb_shape(4, (const int64_t[]){1, 6, 1, 2});
+    assert_true(nb_shape_equal(&g.node[same].shape, &image));
+    assert_true(nb_shape_equal(&g.node[turned].shape, &wide));
+    for (int c = 0; c < 2; c++)
+        for (int p = 0; p < 6; p++) {
+            const float want = (float)((2 * c + 1) * 6 + p);
+            assert_true(nb_f32(&v[same].t)[c * 6 + p] == want);
+            assert_true(nb_f32(&v[turned].t)[p * 2 + c] == want);
+        }
+    nb_arena_release(&arena);
+}
+
 /* A sum outside int32 is an error, not a wrong number. */
 static void sums_that_do_not_fit_are_refused(void **state) {
     (void)state;
@@ -263,6 +348,9 @@ int main(void) {
         cmocka_unit_test(batch_norm_by_hand),
         cmocka_unit_test(codes_pass_on),
         cmocka_unit_test(activations_at_their_ends),
+        cmocka_unit_test(softmax_is_exact_enough),
+        cmocka_unit_test(coded_product_by_hand),
+        cmocka_unit_test(views_pass_codes_on),
         cmocka_unit_test(sums_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
