@@ -3,7 +3,8 @@
  * How fast the executor trains and infers a model: milliseconds a picture, pictures a second for 1
  * and 2 threads, quantizers on and off, bytes; then the time of each step.
  *
- * usage: nn_bench [model [bits [size [batch [repeats]]]]], by default lpyolo.yaml w4a4 416 16 5.
+ * usage: nn_bench [model [bits [size [batch [repeats [what]]]]]], by default lpyolo.yaml w4a4 416
+ * 16 5 all. what: `all`, or training only with its steps on one thread: `float`, `quant`.
  * NIBBLE_ISA caps the loops of our own, DNNL_MAX_CPU_ISA oneDNN's. */
 #include "base/clock.h"
 #include "base/random.h"
@@ -104,11 +105,27 @@ static void print_times(const Setting *s, const NbExecutorOptions *o, const NbEx
            (double)nb_executor_bytes(x) / 1048576.0);
 }
 
+/* The time of each step, and of all steps of one kind. */
 static void print_steps(const Setting *s, const NbExecutor *x) {
+    enum { MAX_KINDS = 64 };
+    NbExecutorProfile kind[MAX_KINDS] = {{0}};
     NbExecutorProfile row;
-    for (int i = 0; nb_executor_profile(x, i, &row); i++)
+    int kinds = 0;
+    const double runs = (double)s->batch * s->repeats / 1e3;
+    for (int i = 0; nb_executor_profile(x, i, &row); i++) {
         printf("    %-8s %-10s %-36s %8.3f ms a picture\n", row.backward ? "backward" : "forward",
-               row.what, row.node, row.seconds * 1e3 / s->batch / s->repeats);
+               row.what, row.node, row.seconds / runs);
+        int k = 0;
+        while (k < kinds && (strcmp(kind[k].what, row.what) || kind[k].backward != row.backward))
+            k++;
+        if (k == kinds && kinds < MAX_KINDS)
+            kind[kinds++] = (NbExecutorProfile){.what = row.what, .backward = row.backward};
+        if (k < kinds)
+            kind[k].seconds += row.seconds;
+    }
+    for (int k = 0; k < kinds; k++)
+        printf("    %-8s %-10s %-36s %8.3f ms a picture\n", kind[k].backward ? "backward" : "forward",
+               kind[k].what, "all", kind[k].seconds / runs);
 }
 
 static void measure(Setting *s, bool training, bool quantizers, int threads, bool profile) {
@@ -145,11 +162,15 @@ int main(int argc, char **argv) {
                  .batch = number(argc, argv, 4, 16),
                  .repeats = number(argc, argv, 5, 5)};
     read_model(&s, argc > 1 ? argv[1] : "lpyolo.yaml", argc > 2 ? argv[2] : "w4a4");
-    for (int training = 0; training < 2; training++)
+    const char *const what = argc > 6 ? argv[6] : "all";
+    const bool all = strcmp(what, "all") == 0;
+    const bool quantized = strcmp(what, "float") != 0;
+    for (int training = all ? 0 : 1; training < 2; training++)
         for (int quantizers = 0; quantizers < 2; quantizers++)
             for (int threads = 1; threads <= 2; threads++)
-                measure(&s, training == 1, quantizers == 1, threads, false);
-    measure(&s, true, true, 1, true);
+                if (all || quantizers == (int)quantized)
+                    measure(&s, training == 1, quantizers == 1, threads, false);
+    measure(&s, true, quantized, 1, true);
     nb_model_release(&s.model);
     return 0;
 }

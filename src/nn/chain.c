@@ -80,7 +80,9 @@ static void set_affine(const NbExecutor *x, NbNnChain *chain, const float *mean,
     nb_nn_widen(chain, chain->narrow[1], chain->affine[1]);
 }
 
-/* Batch norms take running statistics: in inference, and in training with fixed ones. */
+/* Batch norms take running statistics: in inference, and in training with fixed ones. Then every
+ * stage has the bits of the interpreter; with statistics of the batch, which are summed in another
+ * order, that would be for nothing. */
 static bool uses_running(const NbExecutor *x) { return !x->train || x->options.fixed_norm; }
 
 static void set_running(const NbExecutor *x, NbNnChain *chain) {
@@ -245,10 +247,14 @@ void nb_nn_stage_forward(const NbNnTask *task, const NbNnChain *chain, int index
         x->k->scale(in, attr->scale.factor, n, out);
     else if (stage->op == NB_OP_QUANT)
         quant_forward(x, stage, index == chain->n_stages - 1, in, n, out);
+    else if (stage->op == NB_OP_SILU && uses_running(x))
+        x->k->silu(in, n, out);
     else if (stage->op == NB_OP_SILU)
-        x->k->silu(in, n, out, NULL);
+        x->k->silu_quick(in, n, out, NULL);
+    else if (stage->op == NB_OP_SIGMOID && uses_running(x))
+        x->k->sigmoid(in, n, out);
     else if (stage->op == NB_OP_SIGMOID)
-        x->k->sigmoid(in, n, out, NULL);
+        x->k->sigmoid_quick(in, n, out, NULL);
 }
 
 /* A chain that is a batch norm, perhaps RELU or LEAKY_RELU, and a quantizer, which one loop does.

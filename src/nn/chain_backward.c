@@ -63,15 +63,12 @@ static void stage_again(const NbNnTask *task, const NbNnChain *chain, int s, siz
                         const Work *w) {
     const NbNnKernels *const k = task->x->k;
     const NbOp op = chain->stage[s].op;
-    if (op == NB_OP_SILU && output)
-        k->silu(w->in[s], n, w->in[s + 1], w->slope[s]);
-    else if (op == NB_OP_SILU)
-        k->silu_slope(w->in[s], n, w->slope[s]);
-    else if (op == NB_OP_SIGMOID && output)
-        k->sigmoid(w->in[s], n, w->in[s + 1], w->slope[s]);
-    else if (op == NB_OP_SIGMOID)
-        k->sigmoid_slope(w->in[s], n, w->slope[s]);
-    else if (output)
+    const bool exact = task->x->options.fixed_norm; /* as the forward was */
+    if (op == NB_OP_SILU || op == NB_OP_SIGMOID) {
+        float *const y = output && !exact ? w->in[s + 1] : NULL;
+        (op == NB_OP_SILU ? k->silu_quick : k->sigmoid_quick)(w->in[s], n, y, w->slope[s]);
+    }
+    if (output && (exact || (op != NB_OP_SILU && op != NB_OP_SIGMOID)))
         nb_nn_stage_forward(task, chain, s, w->in[s], n, w->in[s + 1]);
 }
 

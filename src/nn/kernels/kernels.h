@@ -53,12 +53,12 @@ typedef struct NbNnKernels {
     void (*leaky_back)(const float *x, float slope, size_t n, float *g);
     void (*hardtanh)(const float *x, size_t n, float *y);
     void (*hardtanh_back)(const float *x, size_t n, float *g);
-    /* nb_silu and nb_sigmoid to the bit; slope (NULL: not wanted): the derivative, the costly part
-     * is the same */
-    void (*silu)(const float *x, size_t n, float *y, float *slope);
-    void (*sigmoid)(const float *x, size_t n, float *y, float *slope);
-    void (*silu_slope)(const float *x, size_t n, float *slope);
-    void (*sigmoid_slope)(const float *x, size_t n, float *slope);
+    /* nb_silu and nb_sigmoid to the bit */
+    void (*silu)(const float *x, size_t n, float *y);
+    void (*sigmoid)(const float *x, size_t n, float *y);
+    /* The same to a few units in the last place, and the derivative; either may be NULL. */
+    void (*silu_quick)(const float *x, size_t n, float *y, float *slope);
+    void (*sigmoid_quick)(const float *x, size_t n, float *y, float *slope);
     /* y *= x */
     void (*times)(const float *x, size_t n, float *y);
     void (*quant)(const float *x, const NbNnQuant *q, size_t n, float *codes);
