@@ -1,13 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "detect/picture.h"
 
+#include "detect/yolov8_decode.h"
+
 #include <string.h>
 
 _Static_assert((int)NB_MAX_LEVELS == (int)NB_LOSS_MAX_LEVELS, "a head fits a decoder");
 _Static_assert((int)NB_MAX_ANCHORS == (int)NB_LOSS_MAX_ANCHORS, "a head fits a decoder");
 
+static const float class_offset = 7680.0F; /* pixels, as Ultralytics keeps classes apart */
+
 NbDecode nb_head_decode(const NbHead *head) {
     return head->hardtanh ? NB_DECODE_HARDTANH_F : NB_DECODE_SIGMOID;
+}
+
+NbDetectOptions nb_head_options(const NbHead *head, bool scoring) {
+    NbDetectOptions out = {
+        .conf = scoring ? 0.001F : 0.25F, .max_det = 300, .decode = nb_head_decode(head)};
+    switch (head->kind) {
+    case NB_HEAD_YOLOV5: out.iou = scoring ? 0.6 : 0.45; break;
+    case NB_HEAD_YOLOV8:
+        out.iou = 0.7;
+        out.single_label = !scoring;
+        break;
+    case NB_HEAD_YOLOV10:
+        out.iou = 0.7; /* read by nobody */
+        if (scoring)
+            out.conf = 0.0F;
+        break;
+    }
+    return out;
 }
 
 int nb_head_side(const NbHead *head, int wanted) {
@@ -23,27 +45,25 @@ int nb_head_cells(const NbHead *head, int level, int side) {
 }
 
 NbHeadLevel nb_head_level_nhwc(const NbHead *head, const float *raw, float *grad, int ny, int nx) {
-    const ptrdiff_t no = 5 + head->nc;
-    const ptrdiff_t channels = head->anchors * no;
+    const ptrdiff_t channels = nb_head_channels(head);
     return (NbHeadLevel){.raw = raw,
                          .grad = grad,
                          .ny = ny,
                          .nx = nx,
                          .sb = channels * nx * ny,
-                         .sa = no,
+                         .sa = head->kind == NB_HEAD_YOLOV5 ? 5 + head->nc : 0,
                          .sy = channels * nx,
                          .sx = channels,
                          .sc = 1};
 }
 
-NbStatus nb_detect_picture(const NbHead *head, const NbHeadLevel *level, int b,
-                           const NbDetectOptions *o, const NbDetectPlace *place, NbArena *arena,
-                           NbDetections *out, NbError *err) {
+static NbStatus detect_yolov5(const NbHead *head, const NbHeadLevel *level, int b,
+                              const NbDetectOptions *o, NbArena *arena, NbDetections *out,
+                              NbError *err) {
     NbYolov5Head decoder = {
         .mode = o->decode, .levels = head->levels, .anchors = head->anchors, .nc = head->nc};
     memcpy(decoder.anchor_px, head->anchor, sizeof decoder.anchor_px);
     memcpy(decoder.stride, head->stride, sizeof decoder.stride);
-    *out = (NbDetections){0};
     float *row = NULL;
     size_t rows = 0;
     NB_TRY(nb_yolov5_candidates(&decoder, level, b, o->conf, arena, &row, &rows, err));
@@ -53,11 +73,75 @@ NbStatus nb_detect_picture(const NbHead *head, const NbHeadLevel *level, int b,
     const NbNmsOptions nms = {.conf = o->conf,
                               .iou = o->iou,
                               .max_det = o->max_det,
-                              .multi_label = head->nc > 1,
+                              .multi_label = head->nc > 1 && !o->single_label,
                               .agnostic = o->agnostic,
                               .classes = o->classes,
                               .has_obj = true};
-    NB_TRY(nb_nms(row, rows, head->nc, &nms, arena, &out->item, &out->count, err));
+    return nb_nms(row, rows, head->nc, &nms, arena, &out->item, &out->count, err);
+}
+
+/* A head without anchors, and its levels of one picture. */
+typedef struct Dfl {
+    NbDflHead head;
+    NbDflLevel level[NB_MAX_LEVELS];
+} Dfl;
+
+static Dfl dfl_of(const NbHead *head, const NbHeadLevel *level, int b) {
+    Dfl out = {.head = {.levels = head->levels, .reg_max = head->reg_max, .nc = head->nc}};
+    for (int i = 0; i < head->levels; i++)
+        out.level[i] = (NbDflLevel){.raw = level[i].raw + b * level[i].sb,
+                                    .ny = level[i].ny,
+                                    .nx = level[i].nx,
+                                    .sc = level[i].sc,
+                                    .sy = level[i].sy,
+                                    .sx = level[i].sx,
+                                    .stride = head->stride[i]};
+    return out;
+}
+
+static NbStatus detect_yolov8(Dfl *dfl, const NbDetectOptions *o, NbArena *arena, NbDetections *out,
+                              NbError *err) {
+    float *row = NULL;
+    size_t rows = 0;
+    NB_TRY(nb_yolov8_candidates(&dfl->head, dfl->level, o->conf, 0, arena, &row, &rows, err));
+    const NbNmsOptions nms = {.conf = o->conf,
+                              .iou = o->iou,
+                              .max_det = o->max_det,
+                              .multi_label = dfl->head.nc > 1 && !o->single_label,
+                              .agnostic = o->agnostic,
+                              .class_offset = class_offset,
+                              .classes = o->classes};
+    return nb_nms(row, rows, dfl->head.nc, &nms, arena, &out->item, &out->count, err);
+}
+
+static NbStatus detect_yolov10(Dfl *dfl, const NbDetectOptions *o, NbArena *arena,
+                               NbDetections *out, NbError *err) {
+    float *row = NULL;
+    size_t rows = 0;
+    size_t found = 0;
+    dfl->head.xyxy = true;
+    NB_TRY(
+        nb_yolov8_candidates(&dfl->head, dfl->level, o->conf, o->max_det, arena, &row, &rows, err));
+    NB_TRY(nb_yolov10_top(row, rows, dfl->head.nc, o->max_det, arena, &out->item, &found, err));
+    for (size_t i = 0; i < found; i++) {
+        const NbDetection *const d = &out->item[i];
+        if (d->conf > o->conf && (!o->classes || o->classes[d->cls]))
+            out->item[out->count++] = *d;
+    }
+    return NB_OK;
+}
+
+NbStatus nb_detect_picture(const NbHead *head, const NbHeadLevel *level, int b,
+                           const NbDetectOptions *o, const NbDetectPlace *place, NbArena *arena,
+                           NbDetections *out, NbError *err) {
+    *out = (NbDetections){0};
+    if (head->kind == NB_HEAD_YOLOV5) {
+        NB_TRY(detect_yolov5(head, level, b, o, arena, out, err));
+    } else {
+        Dfl dfl = dfl_of(head, level, b);
+        NB_TRY(head->kind == NB_HEAD_YOLOV8 ? detect_yolov8(&dfl, o, arena, out, err)
+                                            : detect_yolov10(&dfl, o, arena, out, err));
+    }
     for (size_t i = 0; i < out->count; i++)
         nb_box_unletterbox(out->item[i].xyxy, place->gain, place->pad, place->width, place->height);
     return NB_OK;

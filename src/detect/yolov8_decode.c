@@ -69,7 +69,39 @@ static size_t mark_cells(const NbDflHead *head, const NbDflLevel *level, float c
     return n;
 }
 
-NbStatus nb_yolov8_candidates(const NbDflHead *head, const NbDflLevel *level, float conf,
+static float best_score(const NbDflLevel *l, const NbDflHead *head, int y, int x) {
+    const float *const raw = l->raw + y * l->sy + x * l->sx + 4 * head->reg_max * l->sc;
+    float best = -INFINITY;
+    for (int c = 0; c < head->nc; c++)
+        best = fmaxf(best, raw[c * l->sc]);
+    return nb_sigmoid(best);
+}
+
+/* Of the n marked cells the `most` with the best scores stay marked. */
+static NB_FALLIBLE keep_best(const NbDflHead *head, const NbDflLevel *level, bool *above, size_t n,
+                             size_t most, NbArena *arena, NbError *err) {
+    const NbArenaMark mark = nb_arena_mark(arena);
+    float *const score = NB_NEW(arena, float, n);
+    uint32_t *const order = NB_NEW(arena, uint32_t, n);
+    bool **const cell = NB_NEW(arena, bool *, n);
+    if (!score || !order || !cell || n > UINT32_MAX)
+        return nb_fail_memory(err, "candidate cells");
+    size_t at = 0;
+    for (int i = 0; i < head->levels; i++)
+        for (int y = 0; y < level[i].ny; y++)
+            for (int x = 0; x < level[i].nx; x++, above++)
+                if (*above) {
+                    score[at] = best_score(&level[i], head, y, x);
+                    cell[at++] = above;
+                }
+    NB_TRY(nb_rank_scores(score, n, order, arena, err));
+    for (size_t i = most; i < n; i++)
+        *cell[order[i]] = false;
+    nb_arena_rewind(arena, mark);
+    return NB_OK;
+}
+
+NbStatus nb_yolov8_candidates(const NbDflHead *head, const NbDflLevel *level, float conf, int most,
                               NbArena *arena, float **rows, size_t *count, NbError *err) {
     *rows = NULL;
     *count = 0;
@@ -79,7 +111,11 @@ NbStatus nb_yolov8_candidates(const NbDflHead *head, const NbDflLevel *level, fl
     bool *above = NB_NEW(arena, bool, cells);
     if (!above)
         return nb_fail_memory(err, "candidate cells");
-    const size_t n = mark_cells(head, level, conf, above);
+    size_t n = mark_cells(head, level, conf, above);
+    if (most > 0 && n > (size_t)most) {
+        NB_TRY(keep_best(head, level, above, n, (size_t)most, arena, err));
+        n = (size_t)most;
+    }
     const size_t length = 4 + (size_t)head->nc;
     size_t values = 0;
     float *const out = nb_mul_size(n, length, &values) ? NB_NEW(arena, float, values) : NULL;

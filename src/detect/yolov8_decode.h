@@ -31,11 +31,14 @@ typedef struct NbDflHead {
 } NbDflHead;
 
 /* The rows of all levels, in order, whose best class score is > conf: the same bits in the same
- * order as nb_yolov8_decode gives them, but boxes of other cells are not decoded. level:
- * [head->levels]. *rows: [*count][4 + nc], in `arena`. What nb_nms or nb_yolov10_top then find
- * above conf is what they would find among all rows. */
+ * order as nb_yolov8_decode gives them, but boxes of other cells are not decoded. Of more than
+ * `most` (0: no limit) only those with the best class scores, of equal ones the earlier. level:
+ * [head->levels]. *rows: [*count][4 + nc], in `arena`. What nb_nms without such a limit, or
+ * nb_yolov10_top with `most` being its max_det, then find above conf is what they would find among
+ * all rows. A NaN is never above conf. */
 NB_FALLIBLE nb_yolov8_candidates(const NbDflHead *head, const NbDflLevel *level, float conf,
-                                 NbArena *arena, float **rows, size_t *count, NbError *err);
+                                 int most, NbArena *arena, float **rows, size_t *count,
+                                 NbError *err);
 
 /* Rows [n][4 + nc] with corner boxes to min(max_det, n * nc) detections, best first: the max_det
  * rows with the best class score, then the best of all their scores; a row may appear with several

@@ -142,7 +142,7 @@ static void yolov8_candidates_are_the_rows_above_conf(void **state) {
         nb_yolov8_decode(&level[1], BINS, NC, true, full + (ptrdiff_t)4 * N * N * LENGTH);
         float *rows = NULL;
         size_t n = 0;
-        assert_int_equal(nb_yolov8_candidates(&head, level, c, &arena, &rows, &n, &err), NB_OK);
+        assert_int_equal(nb_yolov8_candidates(&head, level, c, 0, &arena, &rows, &n, &err), NB_OK);
         size_t at = 0;
         for (size_t i = 0; i < CELLS; i++) {
             const float *const s = full + i * LENGTH + 4;
@@ -171,15 +171,18 @@ static void selection_from_candidates_is_that_from_all(void **state) {
         .raw = raw, .ny = N, .nx = N, .sc = (ptrdiff_t)N * N, .sy = N, .sx = 1, .stride = 8};
     const NbDflHead head = {.levels = 1, .reg_max = BINS, .nc = NC, .xyxy = true};
     nb_yolov8_decode(&level, BINS, NC, true, full);
-    for (float conf = 0.1F; conf < 0.8F; conf += 0.1F) {
+    for (int k = 0; k < 16; k++) {
+        const float conf = (float)(k / 2) * 0.1F;
+        const int most = k % 2 ? MOST : 0;
         float *rows = NULL;
         size_t n_rows = 0;
         NbDetection *all = NULL;
         NbDetection *few = NULL;
         size_t n_all = 0;
         size_t n_few = 0;
-        assert_int_equal(nb_yolov8_candidates(&head, &level, conf, &arena, &rows, &n_rows, &err),
-                         NB_OK);
+        assert_int_equal(
+            nb_yolov8_candidates(&head, &level, conf, most, &arena, &rows, &n_rows, &err), NB_OK);
+        assert_true(!most || n_rows <= MOST);
         assert_int_equal(nb_yolov10_top(full, (size_t)N * N, NC, MOST, &arena, &all, &n_all, &err),
                          NB_OK);
         assert_int_equal(nb_yolov10_top(rows, n_rows, NC, MOST, &arena, &few, &n_few, &err), NB_OK);

@@ -3,6 +3,7 @@
  * From raw outputs to the detections of a picture, against decoding every cell. */
 #include "base/random.h"
 #include "detect/picture.h"
+#include "detect/yolov8_decode.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -94,6 +95,120 @@ static void every_picture_is_as_if_all_was_decoded(void **state) {
     nb_arena_release(&arena);
 }
 
+/* The same for heads without anchors. */
+static NbDetections expect_dfl(const NbHead *head, const NbHeadLevel *level, int b,
+                               const NbDetectOptions *o, const NbDetectPlace *place,
+                               NbArena *arena) {
+    const size_t length = 4 + (size_t)head->nc;
+    const bool suppress = head->kind == NB_HEAD_YOLOV8;
+    size_t n = 0;
+    float *const rows = NB_NEW(arena, float, 2 * SIDE * SIDE * length);
+    for (int i = 0; i < LEVELS; i++) {
+        const NbHeadLevel *const l = &level[i];
+        const NbDflLevel dfl = {l->raw + b * l->sb, l->ny, l->nx, l->sc, l->sy, l->sx,
+                                head->stride[i]};
+        nb_yolov8_decode(&dfl, head->reg_max, head->nc, !suppress, rows + n * length);
+        n += (size_t)l->ny * (size_t)l->nx;
+    }
+    const NbNmsOptions nms = {.conf = o->conf,
+                              .iou = o->iou,
+                              .max_det = o->max_det,
+                              .multi_label = !o->single_label,
+                              .agnostic = o->agnostic,
+                              .class_offset = 7680.0F,
+                              .classes = o->classes};
+    NbDetections out = {0};
+    NbDetection *all = NULL;
+    size_t count = 0;
+    NbError err;
+    if (suppress)
+        assert_int_equal(nb_nms(rows, n, head->nc, &nms, arena, &all, &count, &err), NB_OK);
+    else
+        assert_int_equal(nb_yolov10_top(rows, n, head->nc, o->max_det, arena, &all, &count, &err),
+                         NB_OK);
+    out.item = NB_NEW(arena, NbDetection, count);
+    for (size_t i = 0; i < count; i++) {
+        nb_box_unletterbox(all[i].xyxy, place->gain, place->pad, place->width, place->height);
+        if (suppress || (all[i].conf > o->conf && (!o->classes || o->classes[all[i].cls])))
+            out.item[out.count++] = all[i];
+    }
+    return out;
+}
+
+static void heads_without_anchors_too(void **state) {
+    (void)state;
+    enum { BINS = 4 };
+    static const bool second[MAX_NC] = {false, true, false};
+    static const struct {
+        NbHeadKind kind;
+        int nc;
+        NbDetectOptions options;
+        size_t least;
+    } rows[] = {
+        {NB_HEAD_YOLOV8, 1, {.conf = 0.3F, .iou = 0.45, .max_det = 300}, 5},
+        {NB_HEAD_YOLOV8, 3, {.conf = 0.4F, .iou = 0.6, .max_det = 300}, 5},
+        {NB_HEAD_YOLOV8, 3, {.conf = 0.4F, .iou = 0.6, .max_det = 300, .single_label = true}, 5},
+        {NB_HEAD_YOLOV8, 3, {.conf = 0.4F, .iou = 0.6, .max_det = 300, .agnostic = true}, 5},
+        {NB_HEAD_YOLOV8, 3, {.conf = 0.4F, .iou = 0.6, .max_det = 7, .classes = second}, 5},
+        {NB_HEAD_YOLOV10, 1, {.conf = 0.0F, .max_det = 300}, SIDE * SIDE + SIDE / 2 * 3},
+        {NB_HEAD_YOLOV10, 3, {.conf = 0.0F, .max_det = 300}, 3 * (SIDE * SIDE + SIDE / 2 * 3)},
+        {NB_HEAD_YOLOV10, 3, {.conf = 0.0F, .max_det = 20}, 20},
+        {NB_HEAD_YOLOV10, 3, {.conf = 0.6F, .max_det = 50}, 5},
+        {NB_HEAD_YOLOV10, 3, {.conf = 0.3F, .max_det = 50, .classes = second}, 5},
+    };
+    const NbDetectPlace place = {.gain = 0.5F, .pad = {0.0F, 7.5F}, .width = 100, .height = 80};
+    static float raw[LEVELS][BATCH * (4 * BINS + MAX_NC) * SIDE * SIDE];
+    NbRandom r = nb_random(5, NB_RANDOM_TEST, 0, 0);
+    NbArena arena = {0};
+    NbError err;
+    for (int i = 0; i < LEVELS; i++)
+        for (size_t k = 0; k < sizeof raw[i] / sizeof *raw[i]; k++)
+            raw[i][k] = (float)nb_random_range(&r, -1.0, 1.0);
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        const NbHead head = {.kind = rows[k].kind,
+                             .nc = rows[k].nc,
+                             .levels = LEVELS,
+                             .reg_max = BINS,
+                             .stride = {8.0F, 16.0F}};
+        const NbDetectOptions *const o = &rows[k].options;
+        const NbHeadLevel level[LEVELS] = {nb_head_level_nhwc(&head, raw[0], NULL, SIDE, SIDE),
+                                           nb_head_level_nhwc(&head, raw[1], NULL, SIDE / 2, 3)};
+        for (int b = 0; b < BATCH; b++) {
+            NbDetections got;
+            const NbDetections want = expect_dfl(&head, level, b, o, &place, &arena);
+            assert_int_equal(nb_detect_picture(&head, level, b, o, &place, &arena, &got, &err),
+                             NB_OK);
+            const size_t most = (size_t)o->max_det;
+            assert_true(want.count >= (rows[k].least < most ? rows[k].least : most));
+            assert_int_equal(got.count, want.count);
+            assert_memory_equal(got.item, want.item, want.count * sizeof *want.item);
+        }
+    }
+    nb_arena_release(&arena);
+}
+
+static void heads_know_their_outputs(void **state) {
+    (void)state;
+    static const struct {
+        NbHeadKind kind;
+        int outputs, first, channels;
+        double conf_for_scores;
+    } rows[] = {{NB_HEAD_YOLOV5, 2, 0, 3 * 8, 0.001},
+                {NB_HEAD_YOLOV8, 2, 0, 4 * 16 + 3, 0.001},
+                {NB_HEAD_YOLOV10, 4, 2, 4 * 16 + 3, 0.0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        NbHead head = make_head(3);
+        head.kind = rows[i].kind;
+        head.reg_max = 16;
+        assert_int_equal(nb_head_outputs(&head), rows[i].outputs);
+        assert_int_equal(nb_head_first(&head), rows[i].first);
+        assert_int_equal(nb_head_channels(&head), rows[i].channels);
+        const NbDetectOptions scoring = nb_head_options(&head, true);
+        assert_float_equal((double)scoring.conf, rows[i].conf_for_scores, 1e-9);
+        assert_float_equal((double)nb_head_options(&head, false).conf, 0.25, 1e-9);
+    }
+}
+
 static void heads_know_how_they_are_read(void **state) {
     (void)state;
     NbHead head = make_head(3);
@@ -114,6 +229,8 @@ static void heads_know_how_they_are_read(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_picture_is_as_if_all_was_decoded),
+        cmocka_unit_test(heads_without_anchors_too),
+        cmocka_unit_test(heads_know_their_outputs),
         cmocka_unit_test(heads_know_how_they_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
