@@ -10,15 +10,15 @@ enum { RATES_PER_MILLE = 5 }; /* above it a weight counts as oscillating */
 
 static const double pi = 3.141592653589793;
 
-/* Half a cosine from 0 to 1 over the second half. */
-static double ramp(double progress) {
-    return progress < 0.5 ? 0.0 : 0.5 * (1.0 - cos(pi * (2.0 * progress - 1.0)));
+/* Half a cosine from 0 at `start` to 1 at the end. */
+static double ramp(double progress, double start) {
+    return 0.5 * (1.0 - cos(pi * (progress - start) / (1.0 - start)));
 }
 
-double nb_dampen_at(double progress) { return ramp(progress); }
+double nb_dampen_at(double progress) { return progress < 0.5 ? 0.0 : ramp(progress, 0.5); }
 
 double nb_freeze_at(double progress) {
-    return progress < 0.5 ? 0.0 : 0.01 + 0.03 * (1.0 - ramp(progress));
+    return progress < 0.875 ? 0.0 : 0.01 + 0.03 * (1.0 - ramp(progress, 0.875));
 }
 
 /* The quantizer that reads a parameter as weights; -1: none. */

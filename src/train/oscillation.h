@@ -30,9 +30,9 @@ void nb_oscillation_track(NbTrainState *s, double freeze_above);
 /* Share of quantized weights with a rate above 0.005; 0 when there are none. */
 double nb_oscillation_share(const NbTrainState *s);
 
-/* Schedules, at `progress` in [0, 1] of the run; both are 0 in the first half, in which weights
- * still have to find their codes. Then half a cosine: the strength of dampening from 0 to 1, the
- * threshold of freezing from 0.04 down to 0.01. */
+/* Schedules, at `progress` in [0, 1] of the run: 0 while weights still have to find their codes,
+ * then half a cosine. The strength of dampening goes from 0 to 1 over the second half, the
+ * threshold of freezing from 0.04 down to 0.01 over the last eighth. */
 double nb_dampen_at(double progress);
 double nb_freeze_at(double progress);
 
