@@ -86,8 +86,9 @@ typedef struct Pair {
     bool depthwise;
     bool norm[2];
     bool bias[2];
-    bool shared; /* somebody else reads the second branch, too */
-    int convs;   /* that remain */
+    bool detached; /* the second branch reads its input detached */
+    bool shared;   /* somebody else reads the second branch, too */
+    int convs;     /* that remain */
     int norms;
 } Pair;
 
@@ -130,7 +131,7 @@ static void build(NbGraph *g, NbRandom *r, const Pair *pair) {
     const NbNodeId image = add(g, NB_OP_INPUT, "images", 0, NULL,
                                (NbAttr){.input = {.scale = 1.0F / 255.0F, .channels = channels}});
     const NbNodeId x = add(g, NB_OP_SCALE, "x", 1, &image, (NbAttr){.scale = {.factor = 3.0F}});
-    const NbNodeId other = x;
+    const NbNodeId other = pair->detached ? add(g, NB_OP_DETACH, "d", 1, &x, (NbAttr){0}) : x;
     NbNodeId in[2];
     in[0] = branch(g, r, pair, 0, x, channels);
     in[1] = branch(g, r, pair, 1, other, channels);
@@ -175,6 +176,13 @@ static void sums_of_convolutions_become_one(void **state) {
          .norm = {true, true},
          .bias = {true, true},
          .convs = 1},
+        {.name = "detached",
+         .kernel = {7, 3},
+         .pad = {3, 1},
+         .depthwise = true,
+         .norm = {true, true},
+         .detached = true,
+         .convs = 1},
         {.name = "padding wider than the kernel", .kernel = {3, 5}, .pad = {2, 3}, .convs = 1},
         {.name = "a branch that is an output",
          .kernel = {7, 3},
@@ -201,6 +209,7 @@ static void sums_of_convolutions_become_one(void **state) {
             count_of(&out, NB_OP_BATCHNORM) != rows[i].norms)
             fail_msg("%s: %d convolutions and %d norms remain", rows[i].name,
                      count_of(&out, NB_OP_CONV), count_of(&out, NB_OP_BATCHNORM));
+        assert_int_equal(count_of(&out, NB_OP_DETACH), 0);
         assert_int_equal(nb_graph_find(&out, "dead"), -1);
         const double off = difference(&g, &out, picture, true, &arena);
         if (!(off < 1e-6))

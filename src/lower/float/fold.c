@@ -31,7 +31,7 @@ typedef struct Fold {
 } Fold;
 
 static bool is_passed_on(const Fold *f, const NbNode *node) {
-    return f->twin && node->op == NB_OP_QUANT;
+    return node->op == NB_OP_DETACH || (f->twin && node->op == NB_OP_QUANT);
 }
 
 static void find_sources(Fold *f) {
