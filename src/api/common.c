@@ -69,7 +69,8 @@ NbStatus nb_job_model(NbJob *job, int nc, NbModel *out, NbError *err) {
 }
 
 NbStatus nb_job_imgsz(NbJob *job, const NbModel *model, int *out, NbError *err) {
-    const int wanted = nb_job_int(job, NB_OPT_imgsz, model->imgsz > 0 ? model->imgsz : 416);
+    const int usual = model->head.kind == NB_HEAD_YOLOV5 ? 416 : 640;
+    const int wanted = nb_job_int(job, NB_OPT_imgsz, model->imgsz > 0 ? model->imgsz : usual);
     if (wanted < 32 || wanted > 8192)
         return nb_fail(NB_ERR_ARGUMENT, err, "imgsz: expected 32 to 8192, found %d", wanted);
     *out = nb_head_side(&model->head, wanted);
@@ -199,7 +200,6 @@ void nb_job_print_coco(NbJob *job, const NbCocoScore *score) {
 }
 
 NbValOptions nb_job_val_options(const NbJob *job, const NbModel *model, double conf, double iou) {
-    const bool cached = strcmp(nb_job_str(job, NB_OPT_cache), "ram") == 0;
     return (NbValOptions){.batch = nb_job_int(job, NB_OPT_batch, 16),
                           .workers = nb_job_workers(job),
                           .detect = {.conf = (float)nb_job_real(job, NB_OPT_conf, conf),
@@ -209,6 +209,6 @@ NbValOptions nb_job_val_options(const NbJob *job, const NbModel *model, double c
                                      .decode = nb_head_decode(&model->head),
                                      .class_of_one = model->compat},
                           .matching = NB_MATCH_PER_IOU,
-                          .cache_limit =
-                              cached ? (size_t)nb_job_int(job, NB_OPT_cache_mb, 1024) << 20 : 0};
+                          .cache_limit = nb_job_cache_limit(job),
+                          .disk_cache = nb_job_cache(job) == NB_CACHE_DISK};
 }

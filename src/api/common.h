@@ -23,7 +23,7 @@ NB_FALLIBLE nb_job_model(NbJob *job, int nc, NbModel *out, NbError *err);
 NB_FALLIBLE nb_job_import(NbJob *job, int nc, NbLoadReport *report, NbModel *out, NbError *err);
 
 /* imgsz= rounded up to a multiple of the largest stride (said when it changes); 0 in the checkpoint
- * and no imgsz=: 416. */
+ * and no imgsz=: 416, or 640 for heads of YOLOv8 and YOLOv10. */
 NB_FALLIBLE nb_job_imgsz(NbJob *job, const NbModel *model, int *out, NbError *err);
 
 /* data=, and one split of it. */

@@ -57,7 +57,11 @@ struct NbJob {
 /* NB_FROM_... of a value; NB_ERR_ARGUMENT with the nearest names when there is no such key. */
 NB_FALLIBLE nb_job_set_from(NbJob *job, const char *key, const char *value, NbOrigin origin,
                             NbError *err);
+/* settings_file.c: every key of the YAML becomes a setting. Also takes the files of the peers:
+ * keys of theirs that change nothing here are passed over (and said), lists become text. */
 NB_FALLIBLE nb_job_read_settings(NbJob *job, const char *path, NbError *err);
+/* cfg=: a model, or settings. */
+NB_FALLIBLE nb_job_resolve_cfg(NbJob *job, NbError *err);
 /* {"epochs": "80", ...} of every setting that is not a default, and back. */
 NB_FALLIBLE nb_job_settings_json(const NbJob *job, json_t **out, NbError *err);
 NB_FALLIBLE nb_job_settings_from_json(NbJob *job, const json_t *settings, NbOrigin origin,
@@ -75,6 +79,10 @@ bool nb_job_bool(const NbJob *job, NbOptionId id, bool otherwise);
 /* The value, or an error that says what is missing and gives the verb's example. */
 NB_FALLIBLE nb_job_need(const NbJob *job, NbOptionId id, const char **out, NbError *err);
 extern const char *const nb_option_names[NB_OPTION_COUNT];
+
+typedef enum NbCacheKind { NB_CACHE_NONE, NB_CACHE_RAM, NB_CACHE_DISK } NbCacheKind;
+NbCacheKind nb_job_cache(const NbJob *job);
+size_t nb_job_cache_limit(const NbJob *job); /* bytes of cache=ram; 0 with the others */
 
 /* ---- while running ---- */
 

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/job.h"
 
-#include "base/file.h"
 #include "base/text.h"
-#include "format/yaml.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -53,9 +51,9 @@ static int find_option(const char *key) {
 }
 
 static bool parse_bool(const char *text, bool *out) {
-    static const char *const yes[] = {"1", "true", "yes", "on"};
-    static const char *const no[] = {"0", "false", "no", "off"};
-    for (size_t i = 0; i < 4; i++) {
+    static const char *const yes[] = {"1", "true", "yes", "on", "1.0"};
+    static const char *const no[] = {"0", "false", "no", "off", "0.0"};
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++) {
         if (strcasecmp(text, yes[i]) == 0 || strcasecmp(text, no[i]) == 0) {
             *out = strcasecmp(text, yes[i]) == 0;
             return true;
@@ -103,39 +101,6 @@ NbStatus nb_job_set_from(NbJob *job, const char *key, const char *value, NbOrigi
     return NB_OK;
 }
 
-/* Keys of the peers' files that change nothing: quantized-yolov5 reads iou_t and never uses it;
- * copy_paste is off. */
-static bool is_without_effect(const char *key, const char *value) {
-    double number = 1.0;
-    if (strcmp(key, "iou_t") == 0)
-        return true;
-    return strcmp(key, "copy_paste") == 0 && nb_parse_double(value, &number) && number == 0.0;
-}
-
-NbStatus nb_job_read_settings(NbJob *job, const char *path, NbError *err) {
-    NbBytes bytes;
-    const NbYaml *root = NULL;
-    NB_TRY(nb_file_read(path, 1U << 20, &job->arena, &bytes, err));
-    NB_TRY(nb_yaml_parse(path, bytes, &job->arena, &root, err));
-    if (root->kind != NB_YAML_MAP)
-        return nb_fail(NB_ERR_FORMAT, err, "%s:%d:%d: expected keys and values", path, root->line,
-                       root->column);
-    for (int i = 0; i < root->count; i++) {
-        const NbYaml *const value = root->item[i];
-        if (value->kind != NB_YAML_SCALAR)
-            return nb_fail(NB_ERR_FORMAT, err, "%s:%d:%d: %s: expected one value", path,
-                           value->line, value->column, root->key[i]->text);
-        const char *const text = nb_yaml_is_null(value) ? "" : value->text;
-        if (is_without_effect(root->key[i]->text, text))
-            continue;
-        const NbStatus status =
-            nb_job_set_from(job, root->key[i]->text, text, NB_FROM_SETTINGS, err);
-        if (status != NB_OK)
-            return nb_fail_in(NB_ERR_FORMAT, err, "%s:%d", path, root->key[i]->line);
-    }
-    return NB_OK;
-}
-
 typedef struct Limits {
     NbOptionId id;
     double lo, hi;
@@ -143,7 +108,6 @@ typedef struct Limits {
 
 /* Of what a training run computes, NbHyper checks the rest. */
 static const Limits limits[] = {
-    {NB_OPT_batch, 1, 4096},
     {NB_OPT_workers, 0, 64},
     {NB_OPT_cache_mb, 0, 1 << 20},
     {NB_OPT_conf, 0, 1},
@@ -152,20 +116,31 @@ static const Limits limits[] = {
     {NB_OPT_line_width, 0, 100},
     {NB_OPT_images_limit, 0, INT32_MAX},
     {NB_OPT_save_minutes, 0, 1e6},
-    {NB_OPT_freeze, 0, 10000},
+    {NB_OPT_fraction, 1e-9, 1},
     {NB_OPT_patience, 0, INT32_MAX},
     {NB_OPT_close_mosaic, 0, INT32_MAX},
 };
 
 typedef struct Choice {
     NbOptionId id;
-    const char *words; /* separated by blanks */
+    const char *words;   /* separated by blanks */
+    const char *further; /* the same; other spellings, which messages leave out */
 } Choice;
 
 static const Choice choices[] = {
-    {NB_OPT_cache, "ram none"},
-    {NB_OPT_progress, "auto bar line off"},
+    {NB_OPT_cache, "ram disk 0", "none 1 true false True False"},
+    {NB_OPT_progress, "auto bar line off", ""},
 };
+
+/* batch=-1 is for those who train. */
+static NbStatus check_batch(const NbJob *job, NbError *err) {
+    const int batch = nb_job_int(job, NB_OPT_batch, 1);
+    const bool from_memory = batch == -1 && strcmp(job->verb->info.name, "train") == 0;
+    if ((batch >= 1 && batch <= 4096) || from_memory)
+        return NB_OK;
+    return nb_fail(NB_ERR_ARGUMENT, err, "batch: expected 1 to 4096%s, found %d",
+                   batch == -1 ? "" : " (train: or -1)", batch);
+}
 
 NbStatus nb_job_check_settings(const NbJob *job, NbError *err) {
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
@@ -177,11 +152,26 @@ NbStatus nb_job_check_settings(const NbJob *job, NbError *err) {
     }
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
         const Choice *const c = &choices[i];
-        if (!nb_has_word(c->words, nb_job_str(job, c->id)))
+        const char *const found = nb_job_str(job, c->id);
+        if (!nb_has_word(c->words, found) && !nb_has_word(c->further, found))
             return nb_fail(NB_ERR_ARGUMENT, err, "%s: expected one of %s, found '%s'",
-                           nb_option_names[c->id], c->words, nb_job_str(job, c->id));
+                           nb_option_names[c->id], c->words, found);
     }
-    return NB_OK;
+    return check_batch(job, err);
+}
+
+NbCacheKind nb_job_cache(const NbJob *job) {
+    const char *const text = nb_job_str(job, NB_OPT_cache);
+    bool on = true;
+    if (strcmp(text, "disk") == 0)
+        return NB_CACHE_DISK;
+    return strcmp(text, "none") == 0 || (parse_bool(text, &on) && !on) ? NB_CACHE_NONE
+                                                                       : NB_CACHE_RAM;
+}
+
+size_t nb_job_cache_limit(const NbJob *job) {
+    return nb_job_cache(job) == NB_CACHE_RAM ? (size_t)nb_job_int(job, NB_OPT_cache_mb, 1024) << 20
+                                             : 0;
 }
 
 NbStatus nb_job_settings_json(const NbJob *job, json_t **out, NbError *err) {

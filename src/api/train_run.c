@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/train_run.h"
 
+#include "api/batch_size.h"
 #include "api/common.h"
 #include "api/figures.h"
 #include "api/hyper_options.h"
@@ -8,6 +9,7 @@
 #include "data/anchors.h"
 #include "model/checkpoint.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +32,9 @@ enum { PLACE_KEYS = sizeof place_keys / sizeof *place_keys };
 static NbStatus find_resume(NbTrainRun *run, NbError *err) {
     NbJob *const job = run->job;
     const char *const asked = nb_job_str(job, NB_OPT_resume);
-    if (!*asked || strcmp(asked, "0") == 0 || strcmp(asked, "false") == 0)
+    if (!*asked || strcmp(asked, "0") == 0 || strcasecmp(asked, "false") == 0)
         return NB_OK;
-    if (strcmp(asked, "1") == 0 || strcmp(asked, "true") == 0) {
+    if (strcmp(asked, "1") == 0 || strcasecmp(asked, "true") == 0) {
         NB_TRY(nb_run_folder_newest(nb_job_str(job, NB_OPT_project), "weights/last.safetensors",
                                     &job->arena, &run->folder, err));
         run->resume_path = nb_path_join(&job->arena, run->folder, "weights/last.safetensors");
@@ -77,10 +79,25 @@ static NbStatus read_resume(NbTrainRun *run, NbError *err) {
 
 /* ---- opening ---- */
 
+/* fraction=: the first pictures. */
+static void use_fraction(NbTrainRun *run) {
+    const double fraction = nb_job_real(run->job, NB_OPT_fraction, 1.0);
+    const double wanted = rint(fraction * run->train.n); /* half to even, as Python rounds */
+    if (fraction >= 1.0)
+        return;
+    run->train.n = wanted > 1.0 ? (int)wanted : 1;
+    run->train.n_labels = 0;
+    for (int i = 0; i < run->train.n; i++)
+        run->train.n_labels += run->train.sample[i].n_labels;
+    nb_job_say(run->job, "fraction %g: %d pictures, %d boxes", fraction, run->train.n,
+               run->train.n_labels);
+}
+
 static NbStatus open_data(NbTrainRun *run, NbError *err) {
     NbJob *const job = run->job;
     NB_TRY(nb_job_dataset(job, &run->dataset, err));
     NB_TRY(nb_job_samples(job, &run->dataset, NB_SPLIT_TRAIN, &run->train, err));
+    use_fraction(run);
     return nb_job_samples(job, &run->dataset, NB_SPLIT_VAL, &run->val, err);
 }
 
@@ -127,6 +144,12 @@ static NbStatus take_weights(NbTrainRun *run, const char *path, NbError *err) {
     return NB_OK;
 }
 
+/* Ultralytics' pretrained=True or False: the weights of model= are what it says. */
+static bool is_yes_or_no(const char *text) {
+    return strcasecmp(text, "true") == 0 || strcasecmp(text, "false") == 0 ||
+           strcmp(text, "1") == 0 || strcmp(text, "0") == 0;
+}
+
 static NbStatus open_model(NbTrainRun *run, NbError *err) {
     NbJob *const job = run->job;
     NB_TRY(nb_job_model(job, run->dataset.nc, &run->model, err));
@@ -138,11 +161,41 @@ static NbStatus open_model(NbTrainRun *run, NbError *err) {
     run->pretrained = has_suffix(model, ".safetensors") || has_suffix(model, ".pt");
     NB_TRY(nb_model_set_names(&run->model, (const char *const *)run->dataset.names, run->dataset.nc,
                               err));
-    if (!run->resume_path && nb_job_has(job, NB_OPT_pretrained)) {
-        NB_TRY(take_weights(run, nb_job_str(job, NB_OPT_pretrained), err));
-    }
-    NB_TRY(nb_job_imgsz(job, &run->model, &run->hyper.imgsz, err));
-    run->model.imgsz = run->hyper.imgsz;
+    const char *const start = nb_job_str(job, NB_OPT_pretrained);
+    if (!run->resume_path && *start && !is_yes_or_no(start))
+        NB_TRY(take_weights(run, start, err));
+    return NB_OK;
+}
+
+/* Before the first picture is loaded; the batch that was found is the setting from then on. */
+static NbStatus choose_batch(NbTrainRun *run, NbError *err) {
+    char text[16];
+    if (nb_job_int(run->job, NB_OPT_batch, 0) != -1)
+        return NB_OK;
+    int batch = 0;
+    NB_TRY(nb_job_batch_from_memory(run->job, &run->model, run->model.imgsz, run->train.n, &batch,
+                                    err));
+    (void)snprintf(text, sizeof text, "%d", batch);
+    return nb_job_set_from(run->job, "batch", text, NB_FROM_CALLER, err);
+}
+
+/* Keys that are understood and change nothing. */
+static void say_without_effect(NbJob *job) {
+    if (nb_job_bool(job, NB_OPT_amp, false))
+        nb_job_say(job, "amp: training computes in float32");
+    if (!nb_job_bool(job, NB_OPT_deterministic, true))
+        nb_job_say(job, "deterministic=0: training is deterministic in any case");
+}
+
+/* How the run trains: what its kind of head takes for granted, and the settings. */
+static NbStatus open_hyper(NbTrainRun *run, NbError *err) {
+    int imgsz = 0;
+    NB_TRY(nb_job_imgsz(run->job, &run->model, &imgsz, err));
+    run->model.imgsz = imgsz;
+    NB_TRY(choose_batch(run, err));
+    NB_TRY(nb_job_hyper(run->job, &run->model, run->train.n, &run->hyper, err));
+    run->hyper.imgsz = imgsz;
+    say_without_effect(run->job);
     return NB_OK;
 }
 
@@ -187,7 +240,8 @@ static NbStatus open_folder(NbTrainRun *run, NbError *err) {
     json_t *settings = NULL;
     NB_TRY(nb_job_settings_json(job, &settings, err));
     /* what does not change what is computed must not change the bytes of the checkpoint either */
-    static const char *const call_keys[] = {"resume", "json", "verbose", "progress", "settings"};
+    static const char *const call_keys[] = {"resume",   "json",     "verbose",
+                                            "progress", "settings", "cfg"};
     for (size_t i = 0; i < sizeof call_keys / sizeof *call_keys; i++)
         json_object_del(settings, call_keys[i]);
     for (size_t i = 0; i < PLACE_KEYS; i++)
@@ -203,10 +257,11 @@ NbStatus nb_train_run_open(NbTrainRun *run, NbError *err) {
     NB_TRY(find_resume(run, err));
     if (run->resume_path)
         NB_TRY(read_resume(run, err));
+    NB_TRY(nb_job_check_hyper(run->job, err));
     NB_TRY(nb_job_pool(run->job, &run->pool, err));
-    NB_TRY(nb_job_hyper(run->job, &run->hyper, err));
     NB_TRY(open_data(run, err));
     NB_TRY(open_model(run, err));
+    NB_TRY(open_hyper(run, err));
     NB_TRY(fit_anchors(run, err));
     return open_folder(run, err);
 }
@@ -258,11 +313,13 @@ static void on_batch(void *user, int epoch, int batch, const NbBatch *pictures) 
 static void on_epoch(void *user, const NbEpochRow *r, bool best) {
     NbTrainRun *const run = user;
     char text[256];
+    char score[96] = "not scored";
+    if (isfinite(r->map50))
+        (void)snprintf(score, sizeof score, "P %.3f R %.3f mAP50 %.4f mAP50-95 %.4f%s",
+                       r->precision, r->recall, r->map50, r->map50_95, best ? " (best)" : "");
     (void)snprintf(text, sizeof text,
-                   "epoch %d/%d  box %.4f obj %.4f cls %.4f  P %.3f R %.3f mAP50 %.4f mAP50-95 "
-                   "%.4f%s  %.1f pictures/s",
-                   r->epoch, run->hyper.epochs, r->train[0], r->train[1], r->train[2], r->precision,
-                   r->recall, r->map50, r->map50_95, best ? " (best)" : "", r->images_per_second);
+                   "epoch %d/%d  box %.4f obj %.4f cls %.4f  %s  %.1f pictures/s", r->epoch,
+                   r->epochs, r->train[0], r->train[1], r->train[2], score, r->images_per_second);
     nb_run_log_line(&run->log, text);
     nb_run_log_event(
         &run->log, "epoch",
@@ -280,28 +337,28 @@ static bool should_stop(void *user) { return nb_job_stopped(((NbTrainRun *)user)
 
 NbStatus nb_train_run_go(NbTrainRun *run, NbError *err) {
     NbJob *const job = run->job;
-    const bool cached = strcmp(nb_job_str(job, NB_OPT_cache), "ram") == 0;
-    const NbTrainOptions options = {
-        .model = &run->model,
-        .pretrained = run->pretrained,
-        .train = &run->train,
-        .val = &run->val,
-        .hyper = run->hyper,
-        .quantizers = run->model.bits.quantized,
-        .pool = run->pool,
-        .workers = nb_job_workers(job),
-        .cache_limit = cached ? (size_t)nb_job_int(job, NB_OPT_cache_mb, 1024) << 20 : 0,
-        .folder = run->folder,
-        .args = run->args,
-        .resume = run->resume_path ? &run->resume : NULL,
-        .resume_path = run->resume_path,
-        .save_seconds = 60.0 * nb_job_real(job, NB_OPT_save_minutes, 5.0),
-        .hooks = {.user = run,
-                  .on_message = on_message,
-                  .on_progress = on_progress,
-                  .on_batch = on_batch,
-                  .on_epoch = on_epoch,
-                  .should_stop = should_stop}};
+    const NbTrainOptions options = {.model = &run->model,
+                                    .pretrained = run->pretrained,
+                                    .train = &run->train,
+                                    .val = &run->val,
+                                    .hyper = run->hyper,
+                                    .quantizers = run->model.bits.quantized,
+                                    .pool = run->pool,
+                                    .workers = nb_job_workers(job),
+                                    .cache_limit = nb_job_cache_limit(job),
+                                    .disk_cache = nb_job_cache(job) == NB_CACHE_DISK,
+                                    .folder = run->folder,
+                                    .args = run->args,
+                                    .resume = run->resume_path ? &run->resume : NULL,
+                                    .resume_path = run->resume_path,
+                                    .save_seconds =
+                                        60.0 * nb_job_real(job, NB_OPT_save_minutes, 5.0),
+                                    .hooks = {.user = run,
+                                              .on_message = on_message,
+                                              .on_progress = on_progress,
+                                              .on_batch = on_batch,
+                                              .on_epoch = on_epoch,
+                                              .should_stop = should_stop}};
     nb_run_log_event(&run->log, "start",
                      json_pack("{s:s, s:s, s:i, s:i}", "run", run->folder, "version", nb_version(),
                                "train_images", run->train.n, "val_images", run->val.n));

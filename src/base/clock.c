@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -18,4 +21,17 @@ double nb_peak_memory_mb(void) {
     struct rusage usage = {0};
     (void)getrusage(RUSAGE_SELF, &usage);
     return (double)usage.ru_maxrss / 1024.0; /* Linux: KiB */
+}
+
+double nb_free_memory_mb(void) {
+    FILE *const file = fopen("/proc/meminfo", "re");
+    static const char key[] = "MemAvailable:";
+    char line[128];
+    double kib = 0.0;
+    while (kib <= 0.0 && file && fgets(line, sizeof line, file))
+        if (strncmp(line, key, sizeof key - 1) == 0)
+            kib = strtod(line + sizeof key - 1, NULL);
+    if (file)
+        (void)fclose(file);
+    return kib / 1024.0;
 }

@@ -11,4 +11,7 @@ double nb_clock_unix(void);
 /* Largest resident memory of this process so far, in MiB. */
 double nb_peak_memory_mb(void);
 
+/* Memory that the system can give to programs without swapping, in MiB; 0: unknown. */
+double nb_free_memory_mb(void);
+
 #endif

@@ -8,7 +8,7 @@ typedef struct NbAugment {
     double hsv_h, hsv_s, hsv_v;                           /* largest relative change */
     double degrees, translate, scale, shear, perspective; /* ranges, see warp.h */
     double flipud, fliplr;                                /* probabilities */
-    double mosaic, mixup; /* probabilities; mixup applies to mosaics only, as in YOLOv5 */
+    double mosaic, mixup; /* probabilities; picture.h says what mixup applies to */
 } NbAugment;
 
 #endif

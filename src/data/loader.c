@@ -82,6 +82,7 @@ struct NbLoader {
     bool held;  /* nothing new is begun */
     int active; /* pictures being made */
     double mosaic;
+    bool closed;                  /* a seek has put an end to mosaics: no mixup either */
     int start_epoch, start_batch; /* of batch number 0 */
     int64_t read_number;          /* the next to hand out */
     int64_t make_number;          /* the one pictures are taken from */
@@ -160,7 +161,8 @@ static void make_one(NbLoader *l, NbPictureScratch *scratch) {
     const NbPictureRequest request = {.epoch = s->epoch,
                                       .place = s->batch * l->options.batch + i,
                                       .sample = s->sample[i],
-                                      .mosaic = l->mosaic};
+                                      .mosaic = l->mosaic,
+                                      .mixup = l->closed ? 0.0 : l->options.augmentation.mixup};
     nb_mutex_unlock(&l->lock);
     NbError err = {0};
     NbArena *const arena = &s->arena[i];
@@ -295,6 +297,8 @@ NbStatus nb_loader_new(const NbLoaderOptions *o, NbLoader **out, NbError *err) {
                                   .imgsz = o->imgsz,
                                   .augment = o->augment,
                                   .compat = o->compat,
+                                  .ultralytics = o->ultralytics,
+                                  .disk_cache = o->disk_cache,
                                   .augmentation = o->augmentation,
                                   .seed = o->seed};
     l->side = o->imgsz;
@@ -358,16 +362,18 @@ NbStatus nb_loader_seek(NbLoader *l, int epoch, int batch, int imgsz, double mos
         return nb_fail(NB_ERR_ARGUMENT, err, "imgsz is %d, expected %d to %d", side, SIDE_MIN,
                        SIDE_MAX);
     const double wanted = mosaic < 0.0 ? l->options.augmentation.mosaic : mosaic;
+    const bool closed = !(mosaic < 0.0) && wanted <= 0.0;
     nb_mutex_lock(&l->lock);
     l->side = side;
     int at_epoch;
     int at_batch;
     position(l, l->read_number, &at_epoch, &at_batch);
-    if (epoch != at_epoch || batch != at_batch || wanted != l->mosaic) {
+    if (epoch != at_epoch || batch != at_batch || wanted != l->mosaic || closed != l->closed) {
         l->held = true;
         while (l->active)
             nb_condition_wait(&l->progress, &l->lock);
         l->mosaic = wanted;
+        l->closed = closed;
         l->start_epoch = epoch;
         l->start_batch = batch;
         l->read_number = l->make_number = 0;

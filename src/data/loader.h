@@ -22,7 +22,9 @@ typedef struct NbLoaderOptions {
     uint64_t seed;
     int workers;        /* threads; 0: pictures are made in nb_loader_next */
     size_t cache_limit; /* bytes of decoded pictures kept in memory; 0: no cache */
+    bool disk_cache;    /* keep them in files beside the pictures; see disk_cache.h */
     bool compat;        /* quantized-yolov5: order and draws as documented there */
+    bool ultralytics;   /* Ultralytics 8.1: see picture.h */
 } NbLoaderOptions;
 
 typedef struct NbBatch {
@@ -48,7 +50,7 @@ int nb_loader_batches(const NbLoader *l);
 
 /* The next nb_loader_next gives batch `batch` of epoch `epoch`; what was made ahead is dropped
  * unless it is what comes next anyway. imgsz 0: the options'. mosaic < 0: the options'
- * (close_mosaic sets 0). Both hold until the next seek.
+ * (close_mosaic sets 0, which ends mixup too). Both hold until the next seek.
  *
  * Pictures are always made at the options' size; another imgsz is a bilinear resize of the finished
  * picture, as in YOLOv5's multi-scale training, so that a change of imgsz alone drops nothing. */

@@ -52,8 +52,7 @@ void nb_box_place(const float xywh[4], float width, float height, float dx, floa
 
 static float clip(float v, float hi) { return v < 0.0F ? 0.0F : v > hi ? hi : v; }
 
-void nb_box_relative(const float xyxy[4], int width, int height, float out[4]) {
-    const float margin = 1e-3F;
+void nb_box_relative(const float xyxy[4], int width, int height, float margin, float out[4]) {
     const float w = (float)width;
     const float h = (float)height;
     const float x1 = clip(xyxy[0], w - margin);

@@ -25,8 +25,11 @@ void nb_mosaic_copy(const NbTile *tile, NbPixels picture, NbPixels canvas, const
  * dx, dy; float32 like the source. */
 void nb_box_place(const float xywh[4], float width, float height, float dx, float dy, float out[4]);
 
-/* The way back: clipped to [0, side - 0.001], relative to the side. */
-void nb_box_relative(const float xyxy[4], int width, int height, float out[4]);
+/* What YOLOv5 keeps free at the right and lower border. */
+#define NB_BOX_MARGIN 1e-3F
+
+/* The way back: clipped to [0, side - margin], relative to the side. */
+void nb_box_relative(const float xyxy[4], int width, int height, float margin, float out[4]);
 
 /* A relative box of a picture that was flipped: axis 0 left-right, 1 up-down. */
 static inline void nb_box_flip(float xywh[4], int axis) { xywh[axis] = 1.0F - xywh[axis]; }

@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "base/size.h"
+#include "data/disk_cache.h"
 #include "data/hsv.h"
 #include "data/letterbox.h"
 #include "data/mosaic.h"
@@ -41,6 +42,21 @@ void nb_picture_scratch_release(NbPictureScratch *s) {
     nb_arena_release(&s->arena);
 }
 
+/* The sample as it is. */
+static NbStatus decode(Making *m, const NbSample *s, NbImage *out) {
+    NbArena *const arena = &m->scratch->arena;
+    if (m->source->disk_cache && nb_disk_cache_get(s, arena, out))
+        return NB_OK;
+    NB_TRY(nb_image_read(s->path, arena, out, m->err));
+    if (out->width != s->width || out->height != s->height)
+        return nb_fail(NB_ERR_FORMAT, m->err,
+                       "%s: %d x %d pixels, but it was %d x %d when the data set was checked",
+                       s->path, out->width, out->height, s->width, s->height);
+    if (m->source->disk_cache)
+        nb_disk_cache_put(s, out, arena);
+    return NB_OK;
+}
+
 /* The sample, decoded and with its longer side imgsz. Lives until the scratch is rewound. */
 static NbStatus load(Making *m, int sample, NbPixels *out) {
     const NbSample *const s = &m->source->samples->sample[sample];
@@ -53,11 +69,7 @@ static NbStatus load(Making *m, int sample, NbPixels *out) {
         return NB_OK;
     }
     NbImage image;
-    NB_TRY(nb_image_read(s->path, &m->scratch->arena, &image, m->err));
-    if (image.width != s->width || image.height != s->height)
-        return nb_fail(NB_ERR_FORMAT, m->err,
-                       "%s: %d x %d pixels, but it was %d x %d when the data set was checked",
-                       s->path, image.width, image.height, s->width, s->height);
+    NB_TRY(decode(m, s, &image));
     const size_t bytes = (size_t)size[0] * (size_t)size[1] * 3;
     uint8_t *const pixels = NB_NEW(&m->scratch->arena, uint8_t, bytes);
     if (!pixels)
@@ -82,7 +94,7 @@ static void add_target(Making *m, int cls, const float xyxy[4]) {
     const int side = m->source->imgsz;
     NbTarget *const t = &m->out->target[m->out->n_targets++];
     *t = (NbTarget){.cls = cls};
-    nb_box_relative(xyxy, side, side, t->xywh);
+    nb_box_relative(xyxy, side, side, m->source->ultralytics ? 0.0F : NB_BOX_MARGIN, t->xywh);
 }
 
 /* Takes the polygon to the canvas; NULL: out of memory. */
@@ -187,7 +199,11 @@ static NbStatus make_mosaic(Making *m, int first, uint8_t *pixels) {
     for (int k = 1; k < TILES; k++)
         chosen[k] = (int)nb_random_below(&m->random, n);
     uint32_t order[TILES];
-    nb_random_permutation(&m->random, order, TILES);
+    if (m->source->ultralytics)
+        for (uint32_t k = 0; k < TILES; k++)
+            order[k] = k;
+    else
+        nb_random_permutation(&m->random, order, TILES);
     int sample[TILES];
     for (int k = 0; k < TILES; k++)
         sample[k] = chosen[order[k]];
@@ -232,10 +248,21 @@ static NbStatus make_letterbox(Making *m, int sample, uint8_t *pixels) {
     return nb_warp_pixels(canvas, &warp, out, &m->scratch->arena, m->err);
 }
 
-static NbStatus mix(Making *m, uint8_t *pixels) {
+/* Mosaic, or letterbox and affine step. */
+static NbStatus make_plain(Making *m, int sample, double mosaic, bool *is_mosaic, uint8_t *pixels) {
+    *is_mosaic = nb_random_unit(&m->random) < mosaic;
+    return *is_mosaic ? make_mosaic(m, sample, pixels) : make_letterbox(m, sample, pixels);
+}
+
+/* Blends in a second picture: a mosaic, or whatever the draw says where mixup is for all. */
+static NbStatus mix(Making *m, double mosaic, uint8_t *pixels) {
     const int side = m->source->imgsz;
     const int sample = (int)nb_random_below(&m->random, (uint32_t)m->source->samples->n);
-    NB_TRY(make_mosaic(m, sample, m->scratch->second));
+    bool is_mosaic;
+    if (m->source->ultralytics)
+        NB_TRY(make_plain(m, sample, mosaic, &is_mosaic, m->scratch->second));
+    else
+        NB_TRY(make_mosaic(m, sample, m->scratch->second));
     const double r = nb_random_beta(&m->random, 32.0, 32.0);
     nb_pixels_blend(nb_pixels(pixels, side, side), nb_pixels(m->scratch->second, side, side), r);
     return NB_OK;
@@ -274,13 +301,10 @@ static NbStatus make(Making *m, const NbPictureRequest *r, uint8_t *pixels) {
     const int side = m->source->imgsz;
     if (!m->source->augment)
         return make_letterbox(m, r->sample, pixels);
-    if (nb_random_unit(&m->random) < r->mosaic) {
-        NB_TRY(make_mosaic(m, r->sample, pixels));
-        if (nb_random_unit(&m->random) < m->source->augmentation.mixup)
-            NB_TRY(mix(m, pixels));
-    } else {
-        NB_TRY(make_letterbox(m, r->sample, pixels));
-    }
+    bool is_mosaic = false;
+    NB_TRY(make_plain(m, r->sample, r->mosaic, &is_mosaic, pixels));
+    if ((is_mosaic || m->source->ultralytics) && nb_random_unit(&m->random) < r->mixup)
+        NB_TRY(mix(m, r->mosaic, pixels));
     change_colours(m, nb_pixels(pixels, side, side));
     flip(m, nb_pixels(pixels, side, side));
     return NB_OK;

@@ -31,9 +31,14 @@ typedef struct NbPictureSource {
     int imgsz;
     bool augment;
     bool compat; /* see loader.h */
+    /* Ultralytics 8.1 (YOLOv10): the first tile of a mosaic is the picture itself, the others are
+     * its partners in the order drawn; mixup blends two pictures of any kind and ends with the
+     * mosaics; boxes keep the last 0.001 pixels of their side. */
+    bool ultralytics;
     NbAugment augmentation;
     uint64_t seed;
     NbPictureCache *cache;
+    bool disk_cache; /* decoded pictures are kept in files, too; see disk_cache.h */
 } NbPictureSource;
 
 /* What one thread works in. */
@@ -53,6 +58,7 @@ typedef struct NbPictureRequest {
     int place; /* in the epoch: with the epoch and the seed it decides every draw */
     int sample;
     double mosaic; /* probability */
+    double mixup;  /* probability; of mosaics only, unless the source is Ultralytics' */
 } NbPictureRequest;
 
 typedef struct NbPicture {

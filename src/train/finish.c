@@ -91,6 +91,7 @@ static NbHyper correction_hyper(const NbHyper *h) {
     c.weight_decay = 0.0;
     c.clip_norm = 10.0;
     c.ema_decay = 0.0; /* the averages are the values */
+    c.recipe = NB_RECIPE_NIBBLE;
     c.compat = false;
     return c;
 }

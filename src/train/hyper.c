@@ -3,8 +3,13 @@
 
 #include <math.h>
 
+const char *const nb_optimizer_names[NB_OPTIMIZER_COUNT] = {
+    [NB_SGD] = "SGD",     [NB_ADAM] = "Adam",       [NB_ADAMW] = "AdamW",  [NB_NADAM] = "NAdam",
+    [NB_RADAM] = "RAdam", [NB_RMSPROP] = "RMSProp", [NB_ADAMAX] = "Adamax"};
+
 NbHyper nb_hyper_default(bool compat) {
     NbHyper h = {
+        .recipe = compat ? NB_RECIPE_QUANTIZED_YOLOV5 : NB_RECIPE_NIBBLE,
         .epochs = 100,
         .batch = 16,
         .imgsz = 416,
@@ -27,6 +32,7 @@ NbHyper nb_hyper_default(bool compat) {
         .box = 0.05,
         .obj = 1.0,
         .cls = 0.5,
+        .dfl = 1.5,
         .cls_pw = 1.0,
         .obj_pw = 1.0,
         .anchor_t = 4.0,
@@ -39,6 +45,8 @@ NbHyper nb_hyper_default(bool compat) {
                     .fliplr = 0.5,
                     .mosaic = 1.0},
         .close_mosaic = compat ? 0 : 10,
+        .val = true,
+        .val_period = 1,
         .patience = 100,
         .save_period = -1,
         .autoanchor = !compat,
@@ -47,6 +55,23 @@ NbHyper nb_hyper_default(bool compat) {
         .dampen = 0.001,
         .compat = compat,
     };
+    return h;
+}
+
+NbHyper nb_hyper_ultralytics(void) {
+    NbHyper h = nb_hyper_default(false);
+    h.recipe = NB_RECIPE_ULTRALYTICS;
+    h.imgsz = 640;
+    h.nbs = 64;
+    h.optimizer = NB_SGD;
+    h.lr0 = 0.01;
+    h.momentum = 0.937;
+    h.weight_decay = 0.0005;
+    h.cos_lr = false;
+    h.warmup_bias_lr = 0.1;
+    h.ema_tau = 2000.0;
+    h.box = 7.5;
+    h.autoanchor = false; /* there are none */
     return h;
 }
 
@@ -77,6 +102,9 @@ NbStatus nb_hyper_check(const NbHyper *h, NbError *err) {
         {"box", h->box, 0, 1e6},
         {"obj", h->obj, 0, 1e6},
         {"cls", h->cls, 0, 1e6},
+        {"dfl", h->dfl, 0, 1e6},
+        {"time", h->hours, 0, 1e5},
+        {"val_period", h->val_period, 1, 1e6},
         {"cls_pw", h->cls_pw, 1e-6, 1e6},
         {"obj_pw", h->obj_pw, 1e-6, 1e6},
         {"anchor_t", h->anchor_t, 1, 1e6},

@@ -95,14 +95,14 @@ static const char *cell(double value, char out[32]) {
 }
 
 NbStatus nb_results_add(const char *path, const NbEpochRow *r, NbError *err) {
-    char quant[32];
-    char oscillating[32];
+    char c[9][32];
     char line[1024];
     const int n = snprintf(
         line, sizeof line,
-        "%d,%.6g,%.6g,%.6g,0,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,0,%.6g,%.6g,%.6g,%.6g,%.6g,%s,%.6g,%s\n",
-        r->epoch, r->seconds, r->train[0], r->train[2], r->precision, r->recall, r->map50,
-        r->map50_95, r->val[0], r->val[2], r->lr[0], r->lr[1], r->lr[2], r->train[1], r->val[1],
-        cell(r->quant_map50_95, quant), r->images_per_second, cell(r->oscillating, oscillating));
+        "%d,%.6g,%.6g,%.6g,0,%s,%s,%s,%s,%s,%s,0,%.6g,%.6g,%.6g,%.6g,%s,%s,%.6g,%s\n", r->epoch,
+        r->seconds, r->train[0], r->train[2], cell(r->precision, c[0]), cell(r->recall, c[1]),
+        cell(r->map50, c[2]), cell(r->map50_95, c[3]), cell(r->val[0], c[4]), cell(r->val[2], c[5]),
+        r->lr[0], r->lr[1], r->lr[2], r->train[1], cell(r->val[1], c[6]),
+        cell(r->quant_map50_95, c[7]), r->images_per_second, cell(r->oscillating, c[8]));
     return nb_file_append(path, line, (size_t)n, err);
 }

@@ -28,7 +28,8 @@ NbRates nb_schedule_at(const NbSchedule *s, int64_t iteration) {
         r.accumulate = gathered > 1.0 ? (int)gathered : 1;
         r.lr = interpolate(at, s->warmup, 0.0, target);
         r.lr_bias = interpolate(at, s->warmup, s->warmup_bias_lr, target);
-        r.momentum = interpolate(at, s->warmup, s->warmup_momentum, s->momentum);
+        if (!s->fixed_momentum)
+            r.momentum = interpolate(at, s->warmup, s->warmup_momentum, s->momentum);
         return r;
     }
     /* the epoch in which warm-up ends keeps its rate; in the sources the scheduler lags from there

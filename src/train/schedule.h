@@ -15,8 +15,9 @@ typedef struct NbSchedule {
     int nbs;     /* nominal batch */
     bool cosine;
     bool linear_reaches_end; /* linear: the last epoch has lrf itself (quantized-yolov5) */
-    bool late;  /* after warm-up, epoch e has the factor of epoch e - 1 (Ultralytics 8.1) */
-    int warmup; /* iterations 0..warmup are warm-up; 0: none */
+    bool late; /* after warm-up, epoch e has the factor of epoch e - 1 (Ultralytics 8.1) */
+    bool fixed_momentum; /* beta1 of Adam and its relatives: no warm-up */
+    int warmup;          /* iterations 0..warmup are warm-up; 0: none */
     double lr0, lrf;
     double momentum, warmup_momentum, warmup_bias_lr;
 } NbSchedule;

@@ -27,8 +27,8 @@ typedef struct NbTrainParam {
     bool trained;
     NbGroup group;
     float *sum;    /* gradients gathered since the last optimizer step; trained only */
-    float *first;  /* SGD: momentum buffer; Adam: first moment; trained only */
-    float *second; /* Adam: second moment; NULL with SGD */
+    float *first;  /* SGD, RMSProp: momentum buffer; Adam: first moment; trained only */
+    float *second; /* Adam, RMSProp: second moment; NULL with SGD */
     /* Quantized weights only, else NULL; see oscillation.h. */
     NbNodeId quant; /* their quantizer; -1: none */
     int8_t *code;   /* after the last step */

@@ -5,6 +5,7 @@
 #include "nn/optimizer.h"
 #include "train/loss.h"
 #include "train/oscillation.h"
+#include "train/recipe.h"
 
 #include <math.h>
 #include <string.h>
@@ -75,7 +76,8 @@ static void take_back(NbStepper *s) {
     state->lr_scale *= 0.5;
 }
 
-/* The peer's epochs begin without gradients: what the last batches of an epoch left is dropped. */
+/* Epochs of the peers begin without gradients: what the last batches of an epoch left is dropped.
+ */
 static void drop_left_over(NbTrainState *state) {
     for (int i = 0; i < state->n_params; i++)
         if (state->param[i].sum)
@@ -124,12 +126,16 @@ static void step_param(const NbStepper *s, NbTrainParam *p, const NbRates *r) {
                          .epsilon = 1e-8,
                          .decay = decay,
                          .decoupled = h->optimizer == NB_ADAMW};
+    const int64_t step = s->state->updates + 1;
     switch (h->optimizer) {
-    case NB_SGD: nb_sgd_step(&sgd, p->value, p->sum, p->first, p->n, s->state->updates == 0); break;
+    case NB_SGD: nb_sgd_step(&sgd, p->value, p->sum, p->first, p->n, step == 1); break;
     case NB_ADAM:
-    case NB_ADAMW:
-        nb_adam_step(&adam, p->value, p->sum, p->first, p->second, p->n, s->state->updates + 1);
-        break;
+    case NB_ADAMW: nb_adam_step(&adam, p->value, p->sum, p->first, p->second, p->n, step); break;
+    case NB_NADAM: nb_nadam_step(&adam, p->value, p->sum, p->first, p->second, p->n, step); break;
+    case NB_RADAM: nb_radam_step(&adam, p->value, p->sum, p->first, p->second, p->n, step); break;
+    case NB_ADAMAX: nb_adamax_step(&adam, p->value, p->sum, p->first, p->second, p->n, step); break;
+    case NB_RMSPROP: nb_rmsprop_step(&sgd, p->value, p->sum, p->first, p->second, p->n); break;
+    case NB_OPTIMIZER_COUNT: break;
     }
 }
 
@@ -187,7 +193,7 @@ NbStatus nb_step_run(NbStepper *s, const NbBatch *batch, NbStepResult *out, NbEr
     NbTrainState *const state = s->state;
     *out = (NbStepResult){.rates = nb_schedule_at(&s->schedule, state->iteration)};
     nb_arena_release(&s->scratch);
-    if (s->hyper->compat && state->iteration % s->schedule.batches == 0)
+    if (nb_recipe_drops_rest(s->hyper) && state->iteration % s->schedule.batches == 0)
         drop_left_over(state);
     NB_TRY(keep_statistics(s, err));
     NB_TRY(run_forward(s, batch, out, err));

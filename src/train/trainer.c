@@ -6,6 +6,7 @@
 #include "train/finish.h"
 #include "train/loss.h"
 #include "train/oscillation.h"
+#include "train/recipe.h"
 #include "train/sizes.h"
 #include "train/stages.h"
 #include "train/step.h"
@@ -71,44 +72,11 @@ static NbStatus make_loader(Trainer *t, NbError *err) {
                                      .seed = t->hyper.seed,
                                      .workers = o->workers,
                                      .cache_limit = o->cache_limit,
-                                     .compat = t->hyper.compat};
+                                     .disk_cache = o->disk_cache,
+                                     .compat = t->hyper.compat,
+                                     .ultralytics = t->hyper.recipe == NB_RECIPE_ULTRALYTICS};
     NB_TRY(nb_loader_new(&loading, &t->loader, err));
     t->batches = nb_loader_batches(t->loader);
-    return NB_OK;
-}
-
-static NbSchedule make_schedule(const NbHyper *h, int batches) {
-    const double wanted = rint(h->warmup_epochs * batches);
-    const int warmup = wanted > h->warmup_min ? (int)wanted : h->warmup_min;
-    return (NbSchedule){.epochs = h->epochs,
-                        .batches = batches,
-                        .batch = h->batch,
-                        .nbs = h->nbs,
-                        .cosine = h->cos_lr,
-                        .linear_reaches_end = h->compat,
-                        .late = h->compat,
-                        .warmup = h->warmup_epochs > 0.0 ? warmup : 0,
-                        .lr0 = h->lr0,
-                        .lrf = h->lrf,
-                        .momentum = h->momentum,
-                        .warmup_momentum = h->warmup_momentum,
-                        .warmup_bias_lr = h->warmup_bias_lr};
-}
-
-static NbStatus freeze_layers(NbModel *m, int layers, NbError *err) {
-    int last = 0;
-    for (NbNodeId id = 0; id < m->graph.n_nodes; id++)
-        if (m->graph.node[id].op == NB_OP_PARAM && m->graph.node[id].layer > last)
-            last = m->graph.node[id].layer;
-    if (layers > last)
-        return nb_fail(NB_ERR_ARGUMENT, err,
-                       "freeze: expected 0 to %d, so that a layer is left to train, found %d", last,
-                       layers);
-    for (NbNodeId id = 0; id < m->graph.n_nodes; id++) {
-        NbNode *const node = &m->graph.node[id];
-        if (node->op == NB_OP_PARAM && node->layer >= 0 && node->layer < layers)
-            node->attr.param.frozen = true;
-    }
     return NB_OK;
 }
 
@@ -184,6 +152,8 @@ static NbStatus resume_state(Trainer *t, NbError *err) {
     const double finished = nb_finish_fitness(t->best); /* what was gained behind the last epoch */
     if (finished > s->best_fitness)
         s->best_fitness = finished;
+    if (!nb_path_exists(t->best)) /* a folder of its own: what was best lies elsewhere */
+        s->best_fitness = -1.0;
     if (s->iteration < first || s->iteration > first + t->batches)
         return nb_fail(NB_ERR_FORMAT, err,
                        "%s: iteration %lld behind epoch %d does not fit %d batches in an epoch: "
@@ -230,7 +200,7 @@ static NbStatus set_up(Trainer *t, NbError *err) {
         return nb_fail(NB_ERR_UNSUPPORTED, err, "the model has no detection head to train");
     NB_TRY(make_paths(t, err));
     NB_TRY(make_loader(t, err));
-    NB_TRY(freeze_layers(o->model, t->hyper.freeze, err));
+    NB_TRY(nb_layers_freeze(o->model, &t->hyper.freeze, err));
     if (!o->resume && o->quantizers && t->hyper.calibrate > 0.0)
         NB_TRY(calibrate_from_loader(t, err));
     NB_TRY(nb_stages_init(&t->stages, o->model, err));
@@ -242,8 +212,9 @@ static NbStatus set_up(Trainer *t, NbError *err) {
     if (!o->resume && o->quantizers && o->pretrained)
         NB_TRY(check_first_loss(t, err));
     NB_TRY(make_executors(t, (int)(t->state.iteration / t->batches), err));
-    t->stepper = (NbStepper){
-        .state = &t->state, .hyper = &t->hyper, .schedule = make_schedule(&t->hyper, t->batches)};
+    t->stepper = (NbStepper){.state = &t->state,
+                             .hyper = &t->hyper,
+                             .schedule = nb_recipe_schedule(&t->hyper, t->batches)};
     return nb_results_begin(t->csv, t->state.epochs_done, &t->earlier, err);
 }
 
@@ -265,8 +236,7 @@ static NbStatus save_last(Trainer *t, NbError *err) {
 }
 
 static double mosaic_of(const Trainer *t, int epoch) {
-    return epoch >= t->hyper.epochs - t->hyper.close_mosaic && t->hyper.close_mosaic > 0 ? 0.0
-                                                                                         : -1.0;
+    return nb_recipe_mosaic_closed(&t->hyper, epoch) ? 0.0 : -1.0;
 }
 
 /* Goes to where the state says the run is, with the side of the batch there. */
@@ -334,6 +304,36 @@ static bool asked_to_stop(const Trainer *t) {
     return t->options->hooks.should_stop && t->options->hooks.should_stop(t->options->hooks.user);
 }
 
+/* ---- time= ---- */
+
+/* Seconds of the whole run, earlier parts included. */
+static double elapsed(const Trainer *t) { return t->earlier + nb_clock_seconds() - t->started; }
+
+static bool is_time_up(const Trainer *t) {
+    return t->hyper.hours > 0.0 && elapsed(t) >= 3600.0 * t->hyper.hours;
+}
+
+static void set_epochs(Trainer *t, int epochs) {
+    t->hyper.epochs = epochs;
+    t->stepper.schedule.epochs = epochs;
+}
+
+/* As many epochs as the time allows, going by the `done` ones. */
+static void fit_epochs(Trainer *t, int done) {
+    if (t->hyper.hours > 0.0 && done > 0)
+        set_epochs(t, is_time_up(t) ? done : nb_recipe_epochs_in_time(&t->hyper, elapsed(t), done));
+}
+
+/* Time is up within an epoch, which becomes the last one. */
+static void end_epoch_early(Trainer *t, int epoch) {
+    char text[96];
+    (void)snprintf(text, sizeof text, "time: %g hours are over in epoch %d", t->hyper.hours,
+                   epoch + 1);
+    say(t, text);
+    t->state.iteration = (int64_t)(epoch + 1) * t->batches;
+    set_epochs(t, epoch + 1);
+}
+
 /* Steps up to the end of the epoch the state is in. */
 static NbStatus run_steps(Trainer *t, int epoch, NbError *err) {
     while (t->state.iteration < (int64_t)(epoch + 1) * t->batches) {
@@ -346,6 +346,8 @@ static NbStatus run_steps(Trainer *t, int epoch, NbError *err) {
         if (t->options->save_seconds > 0.0 &&
             nb_clock_seconds() - t->saved >= t->options->save_seconds)
             NB_TRY(save_last(t, err));
+        if (is_time_up(t) && t->state.iteration < (int64_t)(epoch + 1) * t->batches)
+            end_epoch_early(t, epoch);
     }
     return NB_OK;
 }
@@ -381,7 +383,8 @@ static NbStatus score_average(Trainer *t, NbEpochRow *row, NbError *err) {
                                              .decode = nb_head_decode(&m->head),
                                              .class_of_one = t->hyper.compat},
                                   .matching = NB_MATCH_PER_IOU,
-                                  .cache_limit = t->options->cache_limit};
+                                  .cache_limit = t->options->cache_limit,
+                                  .disk_cache = t->options->disk_cache};
     const NbRawRun run = {.user = t, .run = run_raw};
     NbValResult result;
     const NbStatus status = nb_validate(&run, &m->head, &loss, &options, &result, err);
@@ -397,19 +400,13 @@ static NbStatus score_average(Trainer *t, NbEpochRow *row, NbError *err) {
 /* YOLOv5's. */
 static double fitness_of(const NbEpochRow *row) { return 0.1 * row->map50 + 0.9 * row->map50_95; }
 
-/* Equal is not better, except at the start, when all is 0 (and with the peer, who takes the later
- * one). */
-static bool is_better(const Trainer *t, double fitness) {
-    const double best = t->state.best_fitness;
-    return fitness > best || (fitness == best && (t->hyper.compat || fitness <= 0.0));
-}
-
 /* Scores the averaged weights and keeps them when they are the best so far. */
 static NbStatus score_epoch(Trainer *t, NbEpochRow *row, bool *best, NbError *err) {
     nb_train_state_swap_ema(&t->state);
     NbStatus status = score_average(t, row, err);
     const double fitness = fitness_of(row);
-    *best = status == NB_OK && t->stages.least == 0 && is_better(t, fitness);
+    *best = status == NB_OK && t->stages.least == 0 &&
+            nb_recipe_is_better(&t->hyper, fitness, t->state.best_fitness);
     if (*best) {
         t->state.best_fitness = fitness;
         t->state.best_epoch = row->epoch;
@@ -420,23 +417,34 @@ static NbStatus score_epoch(Trainer *t, NbEpochRow *row, bool *best, NbError *er
     return status;
 }
 
+static NbEpochRow unscored_row(const Trainer *t, int epoch) {
+    const double none = (double)NAN;
+    return (NbEpochRow){.epoch = epoch + 1,
+                        .epochs = t->hyper.epochs,
+                        .precision = none,
+                        .recall = none,
+                        .map50 = none,
+                        .map50_95 = none,
+                        .val = {none, none, none},
+                        .quant_map50_95 = none,
+                        .oscillating = none};
+}
+
 static NbStatus finish_epoch(Trainer *t, int epoch, NbError *err) {
     const NbRates rates = nb_schedule_at(&t->stepper.schedule, t->state.iteration - 1);
-    NbEpochRow row = {
-        .epoch = epoch + 1, .quant_map50_95 = (double)NAN, .oscillating = (double)NAN};
+    NbEpochRow row = unscored_row(t, epoch);
     for (int i = 0; i < 3 && t->state.losses; i++)
         row.train[i] = t->state.loss[i] / (double)t->state.losses;
-    row.lr[0] = rates.lr;
-    row.lr[1] = rates.lr;
-    row.lr[2] = rates.lr_bias;
+    nb_recipe_group_rates(&t->hyper, &rates, row.lr);
     bool best = false;
-    NB_TRY_IN(score_epoch(t, &row, &best, err), err, "epoch %d", epoch + 1);
+    if (nb_recipe_scores(&t->hyper, epoch))
+        NB_TRY_IN(score_epoch(t, &row, &best, err), err, "epoch %d", epoch + 1);
     if (t->options->quantizers) {
         row.quant_map50_95 = row.map50_95;
         row.oscillating = nb_oscillation_share(&t->state);
     }
     row.images_per_second = t->trained_s > 0.0 ? (double)t->trained / t->trained_s : 0.0;
-    row.seconds = t->earlier + nb_clock_seconds() - t->started;
+    row.seconds = elapsed(t);
     if (best)
         t->best_row = row;
     NB_TRY(nb_results_add(t->csv, &row, err));
@@ -462,7 +470,7 @@ static NbStatus finish_epoch(Trainer *t, int epoch, NbError *err) {
 static bool out_of_patience(const Trainer *t) {
     const int first = nb_stage_last_change(&t->hyper); /* no epoch before it can be the best */
     const int best = t->state.best_epoch > first ? t->state.best_epoch : first;
-    return t->hyper.patience > 0 && t->state.epochs_done > 0 &&
+    return t->hyper.patience > 0 && t->hyper.val && t->state.epochs_done > 0 &&
            t->state.epochs_done - best >= t->hyper.patience;
 }
 
@@ -500,6 +508,7 @@ static NbStatus finish(Trainer *t, NbError *err) {
 static NbStatus run_epochs(Trainer *t, NbTrainSummary *out, NbError *err) {
     t->started = nb_clock_seconds();
     t->saved = t->started;
+    fit_epochs(t, t->state.epochs_done);
     for (int epoch = t->state.epochs_done; epoch < t->hyper.epochs; epoch++) {
         if (out_of_patience(t)) {
             out->stopped_early = true;
@@ -508,6 +517,7 @@ static NbStatus run_epochs(Trainer *t, NbTrainSummary *out, NbError *err) {
         NB_TRY(change_stage(t, epoch, err));
         NB_TRY(seek(t, err));
         NB_TRY(run_steps(t, epoch, err));
+        fit_epochs(t, epoch + 1);
         NB_TRY(finish_epoch(t, epoch, err));
         if (asked_to_stop(t) && epoch + 1 < t->hyper.epochs)
             return nb_fail(NB_ERR_STOPPED, err, "stopped after epoch %d; %s continues it",
@@ -523,7 +533,7 @@ NbStatus nb_train(const NbTrainOptions *options, NbTrainSummary *out, NbError *e
     if (status == NB_OK)
         status = run_epochs(&t, out, err);
     out->epochs = t.state.epochs_done;
-    out->seconds = t.earlier + (t.started > 0.0 ? nb_clock_seconds() - t.started : 0.0);
+    out->seconds = t.started > 0.0 ? elapsed(&t) : t.earlier;
     out->images_per_second = t.trained_s > 0.0 ? (double)t.trained / t.trained_s : 0.0;
     out->loader_share =
         t.loader && t.trained_s > 0.0 ? nb_loader_waited(t.loader) / t.trained_s : 0.0;

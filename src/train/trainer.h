@@ -41,6 +41,7 @@ typedef struct NbTrainOptions {
     NbPool *pool;
     int workers;
     size_t cache_limit;
+    bool disk_cache;
     const char *folder;          /* exists, with weights/ in it */
     const char *args;            /* JSON text of all settings, kept in checkpoints; may be NULL */
     const NbSafetensors *resume; /* NULL: start */
@@ -50,7 +51,7 @@ typedef struct NbTrainOptions {
 } NbTrainOptions;
 
 typedef struct NbTrainSummary {
-    int epochs; /* run in all, resumed ones included */
+    int epochs; /* run in all, resumed ones included; with hours as many as fitted */
     double seconds;
     double images_per_second; /* training steps only, loader included */
     double loader_share;      /* of that time spent waiting for pictures */

@@ -103,7 +103,8 @@ NbStatus nb_validate(const NbRawRun *run, const NbHead *head, const NbYolov5Loss
                                      .batch = options->batch,
                                      .imgsz = options->imgsz,
                                      .workers = options->workers,
-                                     .cache_limit = options->cache_limit};
+                                     .cache_limit = options->cache_limit,
+                                     .disk_cache = options->disk_cache};
     NbLoader *loader = NULL;
     NB_TRY(nb_loader_new(&loading, &loader, err));
     Pass pass = {.run = run, .head = head, .loss = loss, .options = options, .out = out};

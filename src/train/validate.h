@@ -24,6 +24,7 @@ typedef struct NbValOptions {
     NbDetectOptions detect;
     NbYoloMatching matching;
     size_t cache_limit;
+    bool disk_cache;
     /* NULL, or called after each batch with its pictures and detections (for sample pictures) */
     void (*on_batch)(void *user, const NbBatch *batch, const NbYoloImage *first);
     bool (*should_stop)(void *user); /* NULL, or asked after each batch: NB_ERR_STOPPED */

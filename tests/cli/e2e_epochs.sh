@@ -52,7 +52,7 @@ nibble train --weights tiny.yaml --data data/data.yaml --img 64 --batch-size 4 -
     --project runs --name hyp --exist-ok --plots 0 --verbose 0 --workers 0 >out
 tail -1 out
 grep '^lr0\|^mosaic' runs/hyp/args.yaml
-printf "copy_paste: 0.1\n" >hyp.yaml
+printf "rect: True\n" >hyp.yaml
 fails 3 nibble train --weights tiny.yaml --data data/data.yaml --hyp hyp.yaml
 echo "== the peer's ways"
 json best.engine best.metrics -- train peer epochs=2 compat=quantized-yolov5

@@ -34,13 +34,21 @@ fails 2 nibble train model=tiny.yaml data=data/data.yaml epochs=0
 fails 2 nibble train model=tiny.yaml data=data/data.yaml batch=0
 fails 2 nibble train model=tiny.yaml data=data/data.yaml mosaic=2
 fails 2 nibble train model=tiny.yaml data=data/data.yaml optimizer=SDG
+fails 2 nibble train model=tiny.yaml data=data/data.yaml fraction=0
+fails 2 nibble train model=tiny.yaml data=data/data.yaml fraction=1.5
+fails 2 nibble train model=tiny.yaml data=data/data.yaml batch=-2
+fails 2 nibble train model=tiny.yaml data=data/data.yaml val_period=0
+fails 2 nibble train model=tiny.yaml data=data/data.yaml time=-1
+for wrong in 'freeze=[0,1' freeze=-1 freeze=0,x freeze=257 'freeze=[256]' 'freeze=[1 2]' 'freeze=[9]'; do
+    fails 2 nibble train model=tiny.yaml data=data/data.yaml project=frozen verbose=0 "$wrong"
+done
 fails 4 nibble train model=tiny.yaml data=data/data.yaml device=cuda:0
 fails 2 nibble val model=tiny.yaml data=data/data.yaml split=dev
 fails 2 nibble val model=tiny.yaml data=data/data.yaml engine=fast verbose=0
 fails 4 nibble val model=tiny.yaml quantize=none data=data/data.yaml engine=int verbose=0
 fails 2 nibble val model=tiny.yaml data=data/data.yaml isa=sse9 verbose=0
 fails 2 nibble train model=tiny.yaml data=data/data.yaml freeze=6 project=frozen verbose=0
-for wrong in batch=-2 workers=-1 cache_mb=-1 cache=disk conf=2 iou=-1 max_det=0 progress=dots; do
+for wrong in batch=-2 batch=-1 workers=-1 cache_mb=-1 cache=dusk conf=2 iou=-1 max_det=0 progress=dots; do
     fails 2 nibble val model=tiny.yaml data=data/data.yaml verbose=0 $wrong
 done
 [ ! -e runs ] || echo "a run folder was made"
