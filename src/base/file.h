@@ -58,6 +58,9 @@ const char *nb_path_name(const char *path);
 char *nb_path_stem(NbArena *arena, const char *path);
 const char *nb_path_suffix(const char *path);
 
+/* Whether path exists and lies below folder, links followed. */
+bool nb_path_inside(const char *folder, const char *path);
+
 /* Makes the folder and its parents; one that exists is fine. */
 NB_FALLIBLE nb_folder_make(const char *path, NbError *err);
 

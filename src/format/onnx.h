@@ -178,10 +178,10 @@ typedef struct NbOnnxModel {
 
 /* Reads a model. `path` is for messages, and its folder is where tensors with external data may
  * have it: a location that is absolute, climbs out of the folder (also through a link) or is longer
- * than the file is NB_ERR_FORMAT. Limits: 2 GiB a message, 16 messages deep, rank 8, 2^20 of
- * anything that repeats (numbers of typed fields: what the shape says). NaN and infinity are kept:
- * whoever makes weights of them looks. Messages name the path, the place ("node 17 (Conv):
- * attribute 'pads'"), what was found and what was expected. */
+ * than the file is NB_ERR_FORMAT. Limits: 24 messages deep (5 graphs inside each other), rank 8,
+ * 2^20 of anything that repeats (numbers of typed fields: what the shape says). NaN and infinity
+ * are kept: whoever makes weights of them looks. Messages name the path, the place ("node 17
+ * (Conv): attribute 'pads'"), what was found and what was expected. */
 NB_FALLIBLE nb_onnx_read(const char *path, NbBytes bytes, NbArena *arena, NbOnnxModel *out,
                          NbError *err);
 
