@@ -4,7 +4,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "eval/coco_json.h"
+#include "format/coco.h"
 
 #include <stdlib.h>
 

@@ -246,3 +246,25 @@ NbStatus nb_file_append(const char *path, const void *data, size_t size, NbError
         status = fail_errno(err, path, "close");
     return status;
 }
+
+NbStatus nb_file_link(const char *target, const char *path, NbError *err) {
+    char *const whole = realpath(target, NULL);
+    if (!whole)
+        return fail_errno(err, target, "find");
+    struct stat info;
+    if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode))
+        (void)unlink(path);
+    const NbStatus status =
+        symlink(whole, path) == 0 ? NB_OK : fail_errno(err, path, "make a link");
+    free(whole);
+    return status;
+}
+
+NbStatus nb_file_copy(const char *from, const char *to, NbError *err) {
+    NbBytes bytes;
+    NB_TRY(nb_file_map(from, &bytes, err));
+    const NbStatus status =
+        nb_file_write(to, bytes.data ? (const void *)bytes.data : "", bytes.size, err);
+    nb_file_unmap(bytes);
+    return status;
+}

@@ -41,6 +41,13 @@ void nb_writer_cancel(NbWriter *w); /* removes the temporary file; NULL is allow
 /* All of the above in one call. */
 NB_FALLIBLE nb_file_write(const char *path, const void *data, size_t size, NbError *err);
 
+/* Makes `path` a symbolic link to the file `target` (its whole path, so that the link may be
+ * moved); a link that is there is replaced, anything else is NB_ERR_IO. */
+NB_FALLIBLE nb_file_link(const char *target, const char *path, NbError *err);
+
+/* Copies a file, atomically. */
+NB_FALLIBLE nb_file_copy(const char *from, const char *to, NbError *err);
+
 /* Appends to a file (created if missing) with one write and no rename: for logs. */
 NB_FALLIBLE nb_file_append(const char *path, const void *data, size_t size, NbError *err);
 

@@ -14,6 +14,9 @@
 #include "detect/box.h"
 
 #include <stdbool.h>
+#include <stdint.h>
+
+typedef struct NbBoxSet NbBoxSet; /* data/boxes.h */
 
 typedef struct NbSample {
     const char *path;
@@ -46,7 +49,9 @@ typedef struct NbDataset {
     char **paths[3];     /* all of them: a split may be a list */
     int n_paths[3];
     int nc;
-    char **names; /* [nc] */
+    char **names;         /* [nc] */
+    int64_t *category_id; /* [nc] COCO's ids of the classes: those of a JSON, or the YAML's
+                             `category_ids`; NULL: none */
 } NbDataset;
 
 typedef enum NbSplit { NB_SPLIT_TRAIN, NB_SPLIT_VAL, NB_SPLIT_TEST } NbSplit;

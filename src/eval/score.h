@@ -9,26 +9,12 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "detect/box.h"
+#include "format/coco.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 /* ---- COCO ---- */
-
-typedef struct NbCocoTruth {
-    int64_t image;
-    int64_t category;
-    double xywh[4]; /* left, top, width, height */
-    double area;
-    bool crowd;
-} NbCocoTruth;
-
-typedef struct NbCocoDetection {
-    int64_t image;
-    int64_t category;
-    double xywh[4];
-    double score;
-} NbCocoDetection;
 
 typedef struct NbCocoScore {
     /* AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl; -1: nothing to count */

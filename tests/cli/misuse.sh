@@ -4,7 +4,7 @@
 fails 2 nibble trian model=lpyolo.yaml
 fails 2 nibble zzzzzz
 fails 4 nibble fpga
-fails 4 nibble data convert
+fails 2 nibble data convert
 fails 2 nibble train epcohs=3
 fails 2 nibble train --epcohs 3
 fails 2 nibble train epochs=three

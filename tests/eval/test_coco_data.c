@@ -3,8 +3,8 @@
  * COCO scores of files whose scores pycocotools has told: every expected.json of the data folder
  * that holds the twelve numbers of result lists lying beside it. */
 #include "base/file.h"
-#include "eval/coco_json.h"
 #include "eval/score.h"
+#include "format/coco.h"
 #include "format/json.h"
 #include "support/vectors.h"
 

@@ -4,7 +4,8 @@
  * accepted is scored; a list must survive writing and reading. */
 #include "fuzz.h"
 
-#include "eval/coco_json.h"
+#include "eval/score.h"
+#include "format/coco.h"
 
 #include <string.h>
 

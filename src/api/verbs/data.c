@@ -2,6 +2,7 @@
  *
  * nibble data ACTION: looks at, draws and divides data sets. */
 #include "api/common.h"
+#include "api/convert.h"
 #include "api/verbs/verbs.h"
 
 #include "base/file.h"
@@ -240,22 +241,26 @@ static NbStatus run(NbJob *job, NbError *err) {
     static const struct {
         const char *name;
         NbStatus (*run)(NbJob *job, NbError *err);
-    } actions[] = {{"check", check}, {"stats", stats}, {"synth", synth}, {"split", split}};
+    } actions[] = {{"check", check},
+                   {"stats", stats},
+                   {"convert", nb_job_convert},
+                   {"synth", synth},
+                   {"split", split}};
     const char *const asked = nb_job_str(job, NB_OPT_action);
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
         if (strcmp(asked, actions[i].name) == 0)
             return actions[i].run(job, err);
-    if (strcmp(asked, "convert") == 0)
-        return nb_fail(NB_ERR_UNSUPPORTED, err, "'data convert' is not in this build");
     return nb_fail(NB_ERR_ARGUMENT, err,
-                   "action: expected check, stats, synth or split, found '%s'", asked);
+                   "action: expected check, stats, convert, synth or split, found '%s'", asked);
 }
 
 const NbVerb nb_verb_data = {
     .info = {.name = "data",
              .aliases = "dataset",
-             .help = "checks, counts, draws (synth) or divides (split) data sets",
+             .help = "checks, counts, converts, draws (synth) or divides (split) data sets",
              .example = "nibble data check data=data.yaml",
-             .keys = "action data images out single_cls train_images val_images imgsz quality seed "
-                     "fractions annotated_only threads settings json progress verbose"},
+             .keys = "action data annotations source images out from to pictures names split ids "
+                     "images_limit difficult clip min_side pixel_base single_cls "
+                     "train_images val_images imgsz quality seed fractions "
+                     "annotated_only threads settings json progress verbose"},
     .run = run};

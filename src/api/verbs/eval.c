@@ -2,9 +2,9 @@
 #include "api/common.h"
 #include "api/verbs/verbs.h"
 
-#include "eval/coco_json.h"
 #include "eval/voc.h"
 #include "eval/widerface.h"
+#include "format/coco.h"
 
 #include <string.h>
 

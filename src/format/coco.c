@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "eval/coco_json.h"
+#include "format/coco.h"
 
 #include "format/json.h"
 
@@ -455,6 +455,83 @@ NbStatus nb_coco_results_write(const char *path, const NbCocoDetection *detectio
     NbWriter *w = NULL;
     NB_TRY(nb_writer_open(path, &w, err));
     const NbStatus status = put_results(w, path, detection, count, image_text, err);
+    if (status != NB_OK) {
+        nb_writer_cancel(w);
+        return status;
+    }
+    return nb_writer_commit(w, err);
+}
+
+/* ---- writing a set ---- */
+
+/* The text as JSON writes it, in quotes; NULL: not UTF-8, or out of memory. */
+static char *quoted(const char *text) {
+    json_t *const value = json_string(text);
+    char *const out = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    json_decref(value);
+    return out;
+}
+
+static NB_FALLIBLE put_image(NbWriter *w, const char *path, const NbCocoSet *set, size_t i,
+                             NbError *err) {
+    const NbCocoImage *const image = &set->image[i];
+    char *const name = quoted(image->file_name);
+    if (!name)
+        return nb_fail(NB_ERR_ARGUMENT, err, "%s: images[%zu]: the name is not UTF-8", path, i);
+    const NbStatus status = nb_writer_printf(
+        w, err, "%s\n{\"id\":%lld,\"file_name\":%s,\"width\":%d,\"height\":%d}", i ? "," : "",
+        (long long)set->image_id[i], name, image->width, image->height);
+    free(name);
+    return status;
+}
+
+static NB_FALLIBLE put_truth(NbWriter *w, const char *path, const NbCocoTruth *t, size_t i,
+                             NbError *err) {
+    Number n[5];
+    bool finite = isfinite(t->area);
+    for (int k = 0; k < 4; k++) {
+        finite = finite && isfinite(t->xywh[k]);
+        n[k] = number(t->xywh[k]);
+    }
+    n[4] = number(t->area);
+    if (!finite)
+        return nb_fail(NB_ERR_ARGUMENT, err, "%s: annotation %zu is not finite", path, i);
+    return nb_writer_printf(
+        w, err,
+        "%s\n{\"id\":%zu,\"image_id\":%lld,\"category_id\":%lld,\"bbox\":[%s,%s,%s,%s],"
+        "\"area\":%s,\"iscrowd\":%d}",
+        i ? "," : "", i + 1, (long long)t->image, (long long)t->category, n[0].text, n[1].text,
+        n[2].text, n[3].text, n[4].text, t->crowd ? 1 : 0);
+}
+
+static NB_FALLIBLE put_category(NbWriter *w, const char *path, const NbCocoSet *set, size_t i,
+                                NbError *err) {
+    char *const name = quoted(set->category_name[i]);
+    if (!name)
+        return nb_fail(NB_ERR_ARGUMENT, err, "%s: categories[%zu]: the name is not UTF-8", path, i);
+    const NbStatus status = nb_writer_printf(w, err, "%s\n{\"id\":%lld,\"name\":%s}", i ? "," : "",
+                                             (long long)set->category_id[i], name);
+    free(name);
+    return status;
+}
+
+static NB_FALLIBLE put_set(NbWriter *w, const char *path, const NbCocoSet *set, NbError *err) {
+    NB_TRY(nb_writer_printf(w, err, "{\"images\":["));
+    for (size_t i = 0; i < set->n_images; i++)
+        NB_TRY(put_image(w, path, set, i, err));
+    NB_TRY(nb_writer_printf(w, err, "],\n\"annotations\":["));
+    for (size_t i = 0; i < set->n_truth; i++)
+        NB_TRY(put_truth(w, path, &set->truth[i], i, err));
+    NB_TRY(nb_writer_printf(w, err, "],\n\"categories\":["));
+    for (size_t i = 0; i < set->n_categories; i++)
+        NB_TRY(put_category(w, path, set, i, err));
+    return nb_writer_printf(w, err, "]}\n");
+}
+
+NbStatus nb_coco_write(const char *path, const NbCocoSet *set, NbError *err) {
+    NbWriter *w = NULL;
+    NB_TRY(nb_writer_open(path, &w, err));
+    const NbStatus status = put_set(w, path, set, err);
     if (status != NB_OK) {
         nb_writer_cancel(w);
         return status;

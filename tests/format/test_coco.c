@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Reading and writing of COCO's files, and what is said about bad ones. */
-#include "eval/coco_json.h"
+#include "format/coco.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,13 +3,30 @@
  * COCO's files: the data set with its annotations, and result lists. Messages name the path and the
  * element. Source: cocodataset.org "Data format" and "Results format"; pycocotools for what is let
  * pass. */
-#ifndef NB_EVAL_COCO_JSON_H
-#define NB_EVAL_COCO_JSON_H
+#ifndef NB_FORMAT_COCO_H
+#define NB_FORMAT_COCO_H
 
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/status.h"
-#include "eval/score.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct NbCocoTruth {
+    int64_t image;
+    int64_t category;
+    double xywh[4]; /* left, top, width, height */
+    double area;
+    bool crowd;
+} NbCocoTruth;
+
+typedef struct NbCocoDetection {
+    int64_t image;
+    int64_t category;
+    double xywh[4];
+    double score;
+} NbCocoDetection;
 
 typedef struct NbCocoImage {
     int width, height;     /* 0: not said */
@@ -33,6 +50,10 @@ typedef struct NbCocoSet {
 NB_FALLIBLE nb_coco_read(const char *path, NbBytes bytes, NbArena *arena, NbCocoSet *out,
                          NbError *err);
 NB_FALLIBLE nb_coco_read_file(const char *path, NbArena *arena, NbCocoSet *out, NbError *err);
+
+/* Writes a set, one element a line; annotations are numbered from 1 (0 is a trap in pycocotools).
+ * Atomic. NB_ERR_ARGUMENT: a number is not finite, or a name is not UTF-8. */
+NB_FALLIBLE nb_coco_write(const char *path, const NbCocoSet *set, NbError *err);
 
 /* A list of {image_id, category_id, bbox, score}; other keys are passed over. set: result pictures
  * must be among its own; NULL: not checked. Read element by element, so that a list of any length
