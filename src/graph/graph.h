@@ -49,11 +49,12 @@ typedef struct NbConvAttr {
 } NbConvAttr;
 
 /* SLICE: elements start, start + step, ... below stop along one axis. */
+#define NB_SLICE_END INT64_MAX /* stop: to the end of the axis, whatever its length */
 typedef struct NbSliceAttr {
     int axis;
     int64_t start; /* 0 <= start < stop <= dimension */
-    int64_t stop;
-    int64_t step; /* at least 1 */
+    int64_t stop;  /* or NB_SLICE_END */
+    int64_t step;  /* at least 1 */
 } NbSliceAttr;
 
 /* RESHAPE: x [, like]: the same numbers in the same order in another shape. A dimension of 0 keeps

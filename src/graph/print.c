@@ -48,6 +48,13 @@ static void print_conv(const NbConvAttr *a, NbText *out) {
         nb_text_printf(out, " groups %d", a->groups);
 }
 
+static void print_slice(const NbSliceAttr *a, NbText *out) {
+    nb_text_printf(out, " axis %d %" PRId64 ":", a->axis, a->start);
+    if (a->stop != NB_SLICE_END)
+        nb_text_printf(out, "%" PRId64, a->stop);
+    nb_text_printf(out, ":%" PRId64, a->step);
+}
+
 static void print_perm(const NbNode *node, NbText *out) {
     for (int d = 0; d < node->shape.rank; d++)
         nb_text_printf(out, "%s%d", d ? "," : " perm ", node->attr.transpose.perm[d]);
@@ -82,10 +89,7 @@ static void print_attr(const NbNode *node, NbText *out) {
                        a->pad.pad[3]);
         break;
     case NB_OP_SOFTMAX: nb_text_printf(out, " axis %d", a->softmax.axis); break;
-    case NB_OP_SLICE:
-        nb_text_printf(out, " axis %d %" PRId64 ":%" PRId64 ":%" PRId64, a->slice.axis,
-                       a->slice.start, a->slice.stop, a->slice.step);
-        break;
+    case NB_OP_SLICE: print_slice(&a->slice, out); break;
     case NB_OP_TRANSPOSE: print_perm(node, out); break;
     case NB_OP_RESHAPE: print_reshape(&a->reshape, out); break;
     case NB_OP_THRESHOLD: nb_text_printf(out, " scale %.9g", (double)a->threshold.scale); break;

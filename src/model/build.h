@@ -17,6 +17,20 @@ typedef struct NbTap {
     int channels;
 } NbTap;
 
+typedef enum NbActKind {
+    NB_ACT_NONE,
+    NB_ACT_RELU,
+    NB_ACT_SILU,
+    NB_ACT_LEAKY_RELU,
+    NB_ACT_SIGMOID,
+    NB_ACT_HARDTANH,
+} NbActKind;
+
+typedef struct NbAct {
+    NbActKind kind;
+    float slope; /* LEAKY_RELU */
+} NbAct;
+
 /* What modules build into. */
 typedef struct NbBuild {
     NbGraph *g;
@@ -25,7 +39,10 @@ typedef struct NbBuild {
     const NbBits *bits;  /* NULL: what the arguments say */
     bool compat;         /* as quantized-yolov5 builds */
     bool bias_at_output; /* the convolution whose sums are the outputs gets a bias */
-    NbTap *output;       /* Detect fills it in: [NB_MAX_LEVELS] */
+    bool anchor_free;    /* a file of Ultralytics' form: no anchors; Bottleneck means theirs */
+    int reg_max;         /* bins of an anchor-free head; 0: 16 */
+    const NbAct *act;    /* what act=True means; NULL: SiLU */
+    NbTap *output;       /* Detect fills it in: [NB_MAX_HEAD_OUTPUTS] */
     int n_outputs;
 } NbBuild;
 
@@ -42,8 +59,8 @@ typedef struct NbCall {
 } NbCall;
 
 typedef enum NbChannelRule {
-    NB_CHANNELS_SCALED, /* the first argument is a channel count: ceil(c * width / 8) * 8, but what
-                         * equals `no` is not scaled */
+    NB_CHANNELS_SCALED, /* the first argument is a channel count: ceil(min(c, most) * width / 8) *
+                         * 8, but what equals `no` (files without anchors: nc) stays */
     NB_CHANNELS_GIVEN,  /* arguments as they are */
 } NbChannelRule;
 
@@ -76,19 +93,8 @@ NB_FALLIBLE nb_call_number(const NbBuild *b, const NbCall *call, int i, double *
 NB_FALLIBLE nb_call_pair(const NbBuild *b, const NbCall *call, int i, int lo, int value[2],
                          NbError *err);
 
-typedef enum NbActKind {
-    NB_ACT_NONE,
-    NB_ACT_RELU,
-    NB_ACT_SILU,
-    NB_ACT_LEAKY_RELU,
-    NB_ACT_SIGMOID,
-    NB_ACT_HARDTANH,
-} NbActKind;
-
-typedef struct NbAct {
-    NbActKind kind;
-    float slope; /* LEAKY_RELU */
-} NbAct;
+/* "nn.ReLU()", "nn.LeakyReLU(0.1)", ...; false: not known. */
+bool nb_act_from_text(const char *text, NbAct *out);
 
 /* The arguments that convolution modules share. */
 typedef struct NbConvShape {
@@ -124,7 +130,7 @@ NB_FALLIBLE nb_build_batchnorm(NbBuild *b, const char *path, NbTap x, NbTap *out
 NB_FALLIBLE nb_build_act(NbBuild *b, const char *path, NbAct act, NbTap x, NbTap *out,
                          NbError *err);
 
-/* QUANT named `path` with a learned clip path.value; bits 0: x itself. */
+/* QUANT named `path` with a learned clip path.value that starts at 6; bits 0: x itself. */
 NB_FALLIBLE nb_build_act_quant(NbBuild *b, const char *path, int bits, bool is_signed, NbTap x,
                                NbTap *out, NbError *err);
 

@@ -4,6 +4,7 @@
 #include "format/pt.h"
 #include "model/build.h"
 #include "model/py_yaml.h"
+#include "model/scale.h"
 #include "model/zoo.h"
 
 #include <stdio.h>
@@ -278,14 +279,15 @@ static int strangers(const NbLoadReport *r) {
     return n;
 }
 
-/* Whether a file of the zoo has the names and shapes, and how many strangers there are. */
-static bool fits_zoo(Import *im, const NbZooFile *file, size_t limit, int *n) {
+/* Whether a file of the zoo, under this name, has the names and shapes, and how many strangers
+ * there are. */
+static bool fits_zoo(Import *im, const NbZooFile *file, const char *name, size_t limit, int *n) {
     NbError ignored = {0};
     NbModel m;
     NbLoadReport report = {0};
     NbModelOptions o = im->options;
     o.memory_limit = limit;
-    if (nb_model_from_yaml(file->name, file->text, file->size, &o, &m, &ignored) != NB_OK)
+    if (nb_model_from_yaml(name, file->text, file->size, &o, &m, &ignored) != NB_OK)
         return false;
     const NbStatus status =
         nb_model_load_tensors(&m, &im->state, "", NB_LOAD_STRICT, im->arena, &report, &ignored);
@@ -294,27 +296,43 @@ static bool fits_zoo(Import *im, const NbZooFile *file, size_t limit, int *n) {
     return status == NB_OK;
 }
 
+typedef struct Match {
+    const NbZooFile *file; /* NULL: none yet */
+    const char *name;      /* with the letter of its scale */
+    int strangers;
+    size_t limit;
+} Match;
+
+static void try_zoo(Import *im, const NbZooFile *file, const char *name, Match *best) {
+    int n = 0;
+    if (name && fits_zoo(im, file, name, best->limit, &n) && (!best->file || n < best->strangers)) {
+        best->file = file;
+        best->name = name;
+        best->strangers = n;
+    }
+}
+
 static NB_FALLIBLE from_zoo(Import *im, NbModel *out, NbError *err) {
     int count = 0;
-    int best = -1;
-    int least = 0;
+    Match best = {.limit = (size_t)16 << 20}; /* larger models than the tensors do not fit anyway */
     const NbZooFile *const zoo = nb_zoo(&count);
-    size_t limit = (size_t)16 << 20; /* larger models than the tensors make do not fit anyway */
     for (size_t i = 0; i < im->state.n_tensors; i++)
-        limit += 2 * sizeof(float) * nb_tensor_count(&im->state.tensor[i].tensor);
+        best.limit += 2 * sizeof(float) * nb_tensor_count(&im->state.tensor[i].tensor);
     for (int i = 0; i < count; i++) {
-        int n = 0;
-        if (fits_zoo(im, &zoo[i], limit, &n) && (best < 0 || n < least)) {
-            best = i;
-            least = n;
-        }
+        const char *const letters = nb_zoo_scales(&zoo[i], im->arena);
+        if (!letters)
+            return nb_fail_memory(err, "zoo");
+        if (!*letters)
+            try_zoo(im, &zoo[i], zoo[i].name, &best);
+        for (const char *l = letters; *l; l++)
+            try_zoo(im, &zoo[i], nb_scale_member(zoo[i].name, *l, im->arena), &best);
     }
-    if (best < 0)
+    if (!best.file)
         return nb_fail(NB_ERR_FORMAT, err,
                        "%zu tensors without a model file: model.yaml expected beside them, and no "
                        "model of the zoo has their names and shapes",
                        im->state.n_tensors);
-    return build(im, zoo[best].name, zoo[best].text, zoo[best].size, out, err);
+    return build(im, best.name, best.file->text, best.file->size, out, err);
 }
 
 static NB_FALLIBLE from_tensors(Import *im, NbModel *out, NbError *err) {

@@ -116,6 +116,39 @@ static void init_head(NbModel *m) {
     }
 }
 
+/* Boxes one bin wide to each side, and five objects in a 640-pixel picture. Source: the start
+ * biases of YOLOv8. */
+static void init_free_head(NbModel *m) {
+    const NbHead *h = &m->head;
+    for (int o = 0; o < nb_head_outputs(h); o++) {
+        const NbNode *joined = &m->graph.node[m->graph.output[o]];
+        for (int branch = 0; branch < joined->n_in; branch++) {
+            const NbNodeId id = head_bias(&m->graph, joined->in[branch]);
+            const double cells = 640.0 / (double)h->stride[o % h->levels];
+            if (id >= 0)
+                fill(&m->graph.node[id].param,
+                     branch ? (float)log(5.0 / h->nc / (cells * cells)) : 1.0F);
+        }
+    }
+}
+
+/* The one-to-one head starts as a copy of the one-to-many head. */
+static void copy_twins(NbGraph *g) {
+    static const char prefix[] = "one2one_";
+    char name[256];
+    for (NbNodeId id = 0; id < g->n_nodes; id++) {
+        const char *at = strstr(g->node[id].name, prefix);
+        if (g->node[id].op != NB_OP_PARAM || !at)
+            continue;
+        (void)snprintf(name, sizeof name, "%.*s%s", (int)(at - g->node[id].name), g->node[id].name,
+                       at + sizeof prefix - 1);
+        const NbNodeId twin = nb_graph_find(g, name);
+        const NbTensor *to = &g->node[id].param;
+        if (twin >= 0 && nb_shape_equal(&g->node[twin].param.shape, &to->shape))
+            memcpy(to->data, g->node[twin].param.data, nb_tensor_count(to) * sizeof(float));
+    }
+}
+
 NbStatus nb_model_init(NbModel *m, uint64_t seed, NbError *err) {
     uint32_t number = 0;
     for (NbNodeId id = 0; id < m->graph.n_nodes; id++) {
@@ -127,36 +160,13 @@ NbStatus nb_model_init(NbModel *m, uint64_t seed, NbError *err) {
                            node->name, nb_dtype_name(node->param.dtype));
         init_param(m, id, seed, &number);
     }
-    init_head(m);
+    if (m->head.kind == NB_HEAD_YOLOV5)
+        init_head(m);
+    else
+        init_free_head(m);
+    if (m->head.kind == NB_HEAD_YOLOV10)
+        copy_twins(&m->graph);
     for (NbNodeId id = 0; id < m->graph.n_nodes; id++)
         nb_graph_set_kind(&m->graph, id); /* frozen clips are equal from here on */
     return NB_OK;
-}
-
-static int64_t macs_of(const NbGraph *g, const NbNode *node) {
-    if (node->op != NB_OP_CONV)
-        return 0;
-    const NbShape *w = &g->node[node->in[1]].shape;
-    return node->shape.dim[2] * node->shape.dim[3] * (int64_t)nb_shape_count(w);
-}
-
-NbStatus nb_model_cost(const NbModel *m, int height, int width, int64_t *params, int64_t *macs,
-                       NbError *err) {
-    NbArena scratch = {0};
-    NbGraph g = m->graph;
-    *params = *macs = 0;
-    g.node = NB_NEW(&scratch, NbNode, (size_t)g.n_nodes); /* shapes of the model stay as they are */
-    if (!g.node)
-        return nb_fail_memory(err, "cost");
-    memcpy(g.node, m->graph.node, (size_t)g.n_nodes * sizeof *g.node);
-    const NbStatus status = nb_graph_infer(&g, 1, height, width, err);
-    for (NbNodeId id = 0; status == NB_OK && id < g.n_nodes; id++) {
-        const NbNode *node = &g.node[id];
-        *macs += macs_of(&g, node);
-        if (node->op == NB_OP_PARAM && node->attr.param.role != NB_PARAM_MEAN &&
-            node->attr.param.role != NB_PARAM_VAR && node->attr.param.role != NB_PARAM_CONST)
-            *params += (int64_t)nb_tensor_count(&node->param);
-    }
-    nb_arena_release(&scratch);
-    return status;
 }

@@ -51,9 +51,16 @@ NB_FALLIBLE nb_model_init(NbModel *m, uint64_t seed, NbError *err);
 
 void nb_model_release(NbModel *m);
 
-/* Parameters (of weights, norms and quantizers; like PyTorch, none of the state) and multiply-adds
- * for one picture of height x width. */
-NB_FALLIBLE nb_model_cost(const NbModel *m, int height, int width, int64_t *params, int64_t *macs,
-                          NbError *err);
+/* What a model costs. Parameters are those of weights, norms and quantizers; like PyTorch, none of
+ * the state, but (as the peers count) the reg_max bin numbers of an anchor-free head. Multiply-adds
+ * are those of convolutions and matrix products for one picture. */
+typedef struct NbModelCost {
+    int64_t params; /* as trained: every head, every norm */
+    int64_t macs;
+    int64_t deploy_params; /* as deployed: only what inference reads, norms folded into biases, the
+                            * two convolutions of RepVGGDW merged */
+    int64_t deploy_macs;
+} NbModelCost;
+NB_FALLIBLE nb_model_cost(const NbModel *m, int height, int width, NbModelCost *out, NbError *err);
 
 #endif

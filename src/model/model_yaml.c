@@ -3,9 +3,11 @@
  * The parser of model files: keys, layer lines, channel and repeat rules. Modules are a table
  * (modules.def). */
 #include "model/build.h"
+#include "model/scale.h"
 
 #include "base/file.h"
 #include "base/text.h"
+#include "detect/dfl.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,10 +21,14 @@ typedef struct File {
     const NbYaml *root;
     NbArena *arena;
     int64_t nc;
+    bool anchor_free; /* Ultralytics' form: no anchors */
     double depth;
     double width;
+    double most; /* channels before they are scaled */
+    NbAct act;   /* `activation`; else SiLU */
+    int64_t reg_max;
     int64_t channels; /* of the picture */
-    int64_t no;       /* anchors * (nc + 5) */
+    int64_t no;       /* what is never scaled: anchors * (nc + 5), without anchors nc */
     int bits[4];      /* bit_width; 0: none */
     NbArg anchors;
     NbName name[N_NAMES];
@@ -35,7 +41,9 @@ typedef struct File {
 static NB_FALLIBLE check_keys(const File *f, NbError *err) {
     static const char *const known[] = {"nc",       "depth_multiple", "width_multiple", "anchors",
                                         "backbone", "head",           "use_hardtanh",   "bit_width",
-                                        "ch",       "inplace",        "names"};
+                                        "ch",       "inplace",        "names",          "scales",
+                                        "scale",    "reg_max",        "activation",     "yaml_file",
+                                        "task",     "end2end"};
     const size_t count = sizeof known / sizeof *known;
     if (f->root->kind != NB_YAML_MAP)
         return nb_yaml_fail(NB_ERR_FORMAT, err, f->path, f->root,
@@ -67,6 +75,9 @@ static void name_value(File *f, const char *name, NbArg value) {
 
 static NB_FALLIBLE read_factor(const File *f, const char *key, double *out, NbError *err) {
     const NbYaml *y = NULL;
+    *out = 1.0;
+    if (f->anchor_free && !nb_yaml_get(f->root, key))
+        return NB_OK;
     NB_TRY(need(f, key, &y, err));
     NB_TRY(nb_yaml_double(f->path, y, out, err));
     if (!(*out > 0.0 && *out <= 100.0))
@@ -112,6 +123,55 @@ static NB_FALLIBLE read_hardtanh(File *f, const NbModelOptions *o, NbError *err)
     return NB_OK;
 }
 
+/* Anchors of a level; with a number or a list of levels, or none at all. */
+static NB_FALLIBLE read_anchors(File *f, int64_t *na, NbError *err) {
+    const NbYaml *y = nb_yaml_get(f->root, "anchors");
+    f->anchor_free = !y;
+    f->no = f->nc;
+    *na = 0;
+    if (f->anchor_free)
+        return NB_OK;
+    NB_TRY(nb_arg_from_yaml(&f->names, y, f->arena, &f->anchors, err));
+    *na = f->anchors.integer;
+    if (f->anchors.kind == NB_ARG_LIST && f->anchors.count > 0)
+        *na = f->anchors.item[0].count / 2;
+    if ((f->anchors.kind != NB_ARG_LIST && f->anchors.kind != NB_ARG_INT) || *na < 1 ||
+        *na > NB_MAX_ANCHORS)
+        return nb_yaml_fail(NB_ERR_FORMAT, err, f->path, y,
+                            "anchors: a list of levels, each w, h, w, h, ..., or the number of "
+                            "anchors a level (1 to %d) expected",
+                            NB_MAX_ANCHORS);
+    f->no = *na * (f->nc + 5);
+    return NB_OK;
+}
+
+/* depth_multiple and width_multiple, or a line of `scales`. */
+static NB_FALLIBLE read_multiples(File *f, NbError *err) {
+    f->most = INFINITY;
+    if (nb_yaml_get(f->root, "scales"))
+        return nb_scale_read(f->path, f->root, &f->depth, &f->width, &f->most, err);
+    NB_TRY(read_factor(f, "depth_multiple", &f->depth, err));
+    return read_factor(f, "width_multiple", &f->width, err);
+}
+
+/* What act=True means, and the bins of an anchor-free head. */
+static NB_FALLIBLE read_defaults(File *f, NbError *err) {
+    const NbYaml *act = nb_yaml_get(f->root, "activation");
+    const NbYaml *bins = nb_yaml_get(f->root, "reg_max");
+    f->act = (NbAct){.kind = NB_ACT_SILU};
+    if (act && (act->kind != NB_YAML_SCALAR || !nb_act_from_text(act->text, &f->act)))
+        return nb_yaml_fail(NB_ERR_UNSUPPORTED, err, f->path, act,
+                            "activation: nn.SiLU(), nn.ReLU(), nn.LeakyReLU(x), nn.Sigmoid(), "
+                            "nn.Hardtanh() or nn.Identity() expected");
+    if (!bins)
+        return NB_OK;
+    NB_TRY(nb_yaml_int(f->path, bins, &f->reg_max, err));
+    if (f->reg_max < 1 || f->reg_max > NB_DFL_MAX_BINS)
+        return nb_yaml_fail(NB_ERR_FORMAT, err, f->path, bins, "reg_max: 1 to %d expected",
+                            NB_DFL_MAX_BINS);
+    return NB_OK;
+}
+
 /* nc, anchors and everything that layer arguments may name. */
 static NB_FALLIBLE read_names(File *f, const NbModelOptions *o, NbError *err) {
     const NbYaml *y = NULL;
@@ -125,24 +185,16 @@ static NB_FALLIBLE read_names(File *f, const NbModelOptions *o, NbError *err) {
         f->nc = o->nc;
     if (f->nc < 1 || f->nc > 100000)
         return nb_yaml_fail(NB_ERR_FORMAT, err, f->path, y, "nc: 1 to 100000 classes expected");
-    NB_TRY(need(f, "anchors", &y, err));
-    NB_TRY(nb_arg_from_yaml(&f->names, y, f->arena, &f->anchors, err));
-    int64_t na = f->anchors.integer;
-    if (f->anchors.kind == NB_ARG_LIST && f->anchors.count > 0)
-        na = f->anchors.item[0].count / 2;
-    if ((f->anchors.kind != NB_ARG_LIST && f->anchors.kind != NB_ARG_INT) || na < 1 ||
-        na > NB_MAX_ANCHORS)
-        return nb_yaml_fail(NB_ERR_FORMAT, err, f->path, y,
-                            "anchors: a list of levels, each w, h, w, h, ..., or the number of "
-                            "anchors a level (1 to %d) expected",
-                            NB_MAX_ANCHORS);
-    f->no = na * (f->nc + 5);
-    NB_TRY(read_factor(f, "depth_multiple", &f->depth, err));
-    NB_TRY(read_factor(f, "width_multiple", &f->width, err));
+    int64_t na = 0;
+    NB_TRY(read_anchors(f, &na, err));
+    NB_TRY(read_multiples(f, err));
+    NB_TRY(read_defaults(f, err));
     name_value(f, "nc", nb_arg_int(f->nc));
-    name_value(f, "anchors", f->anchors);
-    name_value(f, "na", nb_arg_int(na));
-    name_value(f, "no", nb_arg_int(f->no));
+    if (!f->anchor_free) {
+        name_value(f, "anchors", f->anchors);
+        name_value(f, "na", nb_arg_int(na));
+        name_value(f, "no", nb_arg_int(f->no));
+    }
     name_value(f, "gd", (NbArg){.kind = NB_ARG_NUMBER, .number = f->depth});
     name_value(f, "gw", (NbArg){.kind = NB_ARG_NUMBER, .number = f->width});
     NB_TRY(read_hardtanh(f, o, err));
@@ -196,7 +248,10 @@ static NB_FALLIBLE read_from(const File *f, int i, int from[MAX_FROM], int *coun
     return NB_OK;
 }
 
-static bool is_detect(const NbYaml *line) { return strcmp(line->item[2]->text, "Detect") == 0; }
+static bool is_detect(const NbYaml *line) {
+    return strcmp(line->item[2]->text, "Detect") == 0 ||
+           strcmp(line->item[2]->text, "v10Detect") == 0;
+}
 
 /* Marks the layers that a Detect without convolutions takes as outputs. */
 static NB_FALLIBLE mark_outputs(File *f, NbError *err) {
@@ -275,7 +330,7 @@ static NB_FALLIBLE read_args(const File *f, int i, const NbModule *module, NbCal
     if (module->channels == NB_CHANNELS_SCALED && arg[0].integer != f->no &&
         (arg[0].kind == NB_ARG_INT || arg[0].kind == NB_ARG_NUMBER)) {
         const NbYaml *at = arg[0].at;
-        const double scaled = ceil(arg[0].number * f->width / 8.0) * 8.0;
+        const double scaled = ceil(fmin(arg[0].number, f->most) * f->width / 8.0) * 8.0;
         if (!(scaled >= 1.0 && scaled <= 65536.0))
             return nb_yaml_fail(NB_ERR_FORMAT, err, f->path, y, "%g channels, 1 to 65536 expected",
                                 scaled);
@@ -386,6 +441,8 @@ static NB_FALLIBLE measure(const File *f, NbModel *m, NbError *err) {
     NB_TRY_IN(nb_graph_infer(&m->graph, 1, SIDE, SIDE, err), err, "%s", f->path);
     for (int l = 0; l < h->levels; l++)
         h->stride[l] = (float)SIDE / (float)m->graph.node[m->graph.output[l]].shape.dim[2];
+    if (h->kind != NB_HEAD_YOLOV5)
+        return NB_OK;
     float(*last)[2] = h->anchor[h->levels - 1];
     const float size =
         last[h->anchors - 1][0] * last[h->anchors - 1][1] - h->anchor[0][0][0] * h->anchor[0][0][1];
@@ -413,14 +470,17 @@ static NB_FALLIBLE copy_bits(const File *f, const NbModelOptions *o, NbModel *m,
 }
 
 static NB_FALLIBLE build_graph(File *f, const NbModelOptions *o, NbModel *m, NbError *err) {
-    NbTap output[NB_MAX_LEVELS];
-    NbNodeId id[NB_MAX_LEVELS];
+    NbTap output[NB_MAX_HEAD_OUTPUTS];
+    NbNodeId id[NB_MAX_HEAD_OUTPUTS];
     NbBuild b = {.g = &m->graph,
                  .head = &m->head,
                  .names = &f->names,
                  .bits = o->bits ? &m->bits : NULL,
                  .compat = o->compat,
                  .bias_at_output = !o->compat,
+                 .anchor_free = f->anchor_free,
+                 .reg_max = (int)f->reg_max,
+                 .act = &f->act,
                  .output = output};
     nb_graph_init(&m->graph, &m->arena);
     NB_TRY(build_layers(f, &b, err));

@@ -25,8 +25,7 @@ static bool leaky_slope(const char *text, float *slope) {
     return true;
 }
 
-static NB_FALLIBLE act_of_text(const NbBuild *b, const NbCall *call, const char *text, NbAct *out,
-                               NbError *err) {
+bool nb_act_from_text(const char *text, NbAct *out) {
     static const struct {
         const char *text;
         NbAct act;
@@ -38,29 +37,25 @@ static NB_FALLIBLE act_of_text(const NbBuild *b, const NbCall *call, const char 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(text, known[i].text) == 0) {
             *out = known[i].act;
-            return NB_OK;
+            return true;
         }
-    if (leaky_slope(text, &out->slope)) {
-        out->kind = NB_ACT_LEAKY_RELU;
+    if (!leaky_slope(text, &out->slope))
+        return false;
+    out->kind = NB_ACT_LEAKY_RELU;
+    return true;
+}
+
+/* act=True: that of the file, SiLU; a module: itself; anything else: none. */
+static NB_FALLIBLE call_act(const NbBuild *b, const NbCall *call, int i, NbAct *out, NbError *err) {
+    const bool given = i < call->n_args;
+    const NbArg *arg = given ? &call->arg[i] : NULL;
+    *out = nb_style(b, !given || (arg->kind == NB_ARG_BOOL && arg->integer)).act;
+    if (!given || arg->kind != NB_ARG_TEXT || nb_act_from_text(arg->text, out))
         return NB_OK;
-    }
     return nb_call_fail(NB_ERR_UNSUPPORTED, err, b, call,
                         "activation '%s'; known are True (SiLU), False, nn.SiLU(), nn.ReLU(), "
                         "nn.LeakyReLU(x), nn.Sigmoid(), nn.Hardtanh(), nn.Identity()",
-                        text);
-}
-
-/* act=True: SiLU; a module: itself; anything else: none. */
-static NB_FALLIBLE call_act(const NbBuild *b, const NbCall *call, int i, NbAct *out, NbError *err) {
-    *out = (NbAct){.kind = NB_ACT_SILU};
-    if (i >= call->n_args)
-        return NB_OK;
-    const NbArg *arg = &call->arg[i];
-    if (arg->kind == NB_ARG_TEXT)
-        return act_of_text(b, call, arg->text, out, err);
-    if (arg->kind != NB_ARG_BOOL || !arg->integer)
-        out->kind = NB_ACT_NONE;
-    return NB_OK;
+                        arg->text);
 }
 
 NbStatus nb_call_bits(const NbBuild *b, const NbCall *call, int i, int *bits, NbError *err) {

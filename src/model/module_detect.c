@@ -2,7 +2,7 @@
  *
  * Detect: the anchors, and a 1x1 convolution for each level, or (in_conv false) the features as
  * they come. Arguments (nc, anchors), (nc, anchors, in_conv, use_hardtanh) or these and (inplace,
- * weight bits). */
+ * weight bits). With (nc) alone it is YOLOv8's (module_free.c). */
 #include "model/block.h"
 
 #include <stdio.h>
@@ -117,6 +117,8 @@ static NB_FALLIBLE build_level(NbBuild *b, const NbCall *call, const Arguments *
 
 static NB_FALLIBLE build_detect(NbBuild *b, const NbCall *call, NbTap *out, NbError *err) {
     Arguments a;
+    if (call->n_args == 1)
+        return nb_build_detect_free(b, call, out, err);
     NB_TRY(read_arguments(b, call, &a, err));
     if (call->n_in > NB_MAX_LEVELS)
         return nb_call_fail(NB_ERR_FORMAT, err, b, call, "%d levels, 1 to %d expected", call->n_in,
@@ -133,7 +135,7 @@ static NB_FALLIBLE build_detect(NbBuild *b, const NbCall *call, NbTap *out, NbEr
 
 const NbModule nb_module_detect = {.name = "Detect",
                                    .channels = NB_CHANNELS_GIVEN,
-                                   .min_args = 2,
+                                   .min_args = 1,
                                    .max_args = 6,
                                    .max_in = NB_MAX_LEVELS,
                                    .build = build_detect};

@@ -4,6 +4,8 @@
 #ifndef NB_MODEL_ZOO_H
 #define NB_MODEL_ZOO_H
 
+#include "base/arena.h"
+
 #include <stddef.h>
 
 typedef struct NbZooFile {
@@ -15,7 +17,12 @@ typedef struct NbZooFile {
 /* Sorted by name. */
 const NbZooFile *nb_zoo(int *count);
 
-/* The file of this name, with or without ".yaml"; NULL when there is none. */
+/* The file of this name, with or without ".yaml", or that of its family (model/scale.h:
+ * "yolov8n.yaml" is in "yolov8.yaml"); NULL when there is none. */
 const NbZooFile *nb_zoo_find(const char *name);
+
+/* The letters of the scales that a file of a family describes ("nsmlx"), "" of others. The string
+ * lives in `arena`; NULL: no memory. */
+const char *nb_zoo_scales(const NbZooFile *file, NbArena *arena);
 
 #endif

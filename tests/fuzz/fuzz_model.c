@@ -27,8 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     NbError err = {0};
     NbModel m;
     NbModel again;
-    int64_t params = 0;
-    int64_t macs = 0;
+    NbModelCost cost;
     check_bits(data, size);
     const NbModelOptions o = {.memory_limit = NB_FUZZ_LIMIT};
     const NbStatus status = nb_model_from_yaml("f", (const char *)data, size, &o, &m, &err);
@@ -37,8 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         NB_FUZZ_ASSERT(status == NB_ERR_NOMEM || strncmp(err.message, "f:", 2) == 0);
         return 0;
     }
-    NB_FUZZ_ASSERT(nb_model_cost(&m, 256, 256, &params, &macs, &err) == NB_OK);
-    NB_FUZZ_ASSERT(params >= 0 && macs >= 0);
+    NB_FUZZ_ASSERT(nb_model_cost(&m, 256, 256, &cost, &err) == NB_OK);
+    NB_FUZZ_ASSERT(cost.params >= 0 && cost.macs >= cost.deploy_macs);
     NB_FUZZ_ASSERT(nb_model_from_yaml("f", m.yaml, strlen(m.yaml), &o, &again, &err) == NB_OK);
     NbText a = {0};
     NbText b = {0};

@@ -58,15 +58,72 @@ static void totals_are_the_published_ones(void **state) {
         const Total *t = &totals[i];
         NbError err = {0};
         NbModel m;
-        int64_t params = 0;
-        int64_t macs = 0;
+        NbModelCost cost;
         build_only(t->model, t->bits, t->compat, &m);
-        must(nb_model_cost(&m, t->side, t->side, &params, &macs, &err), &err);
-        if (params != t->params || (t->macs && macs != t->macs))
-            fail_msg("%s: %lld parameters, %lld multiply-adds", t->model, (long long)params,
-                     (long long)macs);
+        must(nb_model_cost(&m, t->side, t->side, &cost, &err), &err);
+        if (cost.params != t->params || (t->macs && cost.macs != t->macs))
+            fail_msg("%s: %lld parameters, %lld multiply-adds", t->model, (long long)cost.params,
+                     (long long)cost.macs);
         nb_model_release(&m);
     }
+}
+
+/* Published: parameters as trained and as deployed, billions of multiply-adds as deployed (or, of
+ * YOLOv5 and YOLOv3, as trained), to the printed digit. */
+typedef struct Published {
+    const char *model;
+    int64_t params, deploy_params; /* 0: not published */
+    double gmacs;                  /* 0: not published */
+    double unit;
+} Published;
+
+static const Published published[] = {
+    {"yolov10n.yaml", 2775520, 2299264, 6.756 / 2, 0.001},
+    {"yolov10s.yaml", 8128272, 7248960, 21.702 / 2, 0.001},
+    {"yolov10m.yaml", 16576768, 15359488, 59.235 / 2, 0.001},
+    {"yolov10b.yaml", 20574384, 19065792, 92.076 / 2, 0.001},
+    {"yolov10l.yaml", 25888688, 24371008, 120.461 / 2, 0.001},
+    {"yolov10x.yaml", 31808960, 29473568, 160.535 / 2, 0.001},
+    {"yolov8n", 3157200, 0, 8.7 / 2, 0.1},
+    {"yolov8s.yaml", 11166560, 0, 28.6 / 2, 0.1},
+    {"yolov8m.yaml", 25902640, 0, 78.9 / 2, 0.1},
+    {"yolov8l.yaml", 43691520, 0, 165.2 / 2, 0.1},
+    {"yolov8x.yaml", 68229648, 0, 257.8 / 2, 0.1},
+    {"yolov5n.yaml", 1872157, 0, 2.234, 0.001},
+    {"yolov5s.yaml", 7235389, 0, 8.217, 0.001},
+    {"yolov5m.yaml", 21190557, 0, 24.436, 0.001},
+    {"yolov5l.yaml", 46563709, 0, 54.497, 0.001},
+    {"yolov5x.yaml", 86749405, 0, 102.724, 0.001},
+    {"yolov5n6.yaml", 3246940, 0, 2.280, 0.001},
+    {"yolov5s6.yaml", 12626620, 0, 8.399, 0.001},
+    {"yolov5m6", 35731932, 0, 24.956, 0.001},
+    {"yolov5l-p6.yaml", 76770172, 0, 55.618, 0.001},
+    {"yolov5x6.yaml", 140794780, 0, 104.782, 0.001},
+    {"yolov3.yaml", 61949149, 0, 77.946, 0.001},
+    {"yolov3-spp.yaml", 62998749, 0, 78.365, 0.001},
+};
+
+static void families_cost_what_is_published(void **state) {
+    (void)state;
+    int bad = 0;
+    for (size_t i = 0; i < sizeof published / sizeof *published; i++) {
+        const Published *p = &published[i];
+        NbError err = {0};
+        NbModel m;
+        NbModelCost cost;
+        build_only(p->model, NULL, false, &m);
+        must(nb_model_cost(&m, 640, 640, &cost, &err), &err);
+        const bool same = cost.params == p->params &&
+                          (!p->deploy_params || cost.deploy_params == p->deploy_params) &&
+                          fabs((double)cost.deploy_macs * 1e-9 - p->gmacs) <= p->unit * 0.5001;
+        if (!same)
+            print_message("%s: %lld parameters, deployed %lld, %.4f billion multiply-adds\n",
+                          p->model, (long long)cost.params, (long long)cost.deploy_params,
+                          (double)cost.deploy_macs * 1e-9);
+        bad += !same;
+        nb_model_release(&m);
+    }
+    assert_int_equal(bad, 0);
 }
 
 static void every_zoo_model_is_built_at_every_width(void **state) {
@@ -82,7 +139,7 @@ static void every_zoo_model_is_built_at_every_width(void **state) {
             assert_true(i == 0 || strcmp(zoo[i - 1].name, zoo[i].name) < 0);
             build_only(zoo[i].name, widths[k], false, &m);
             assert_int_equal(m.bits_from_file, false);
-            must(nb_graph_infer(&m.graph, 1, 64, 96, &err), &err);
+            must(nb_graph_infer(&m.graph, 1, 64, 128, &err), &err);
             for (NbNodeId id = 0; id < m.graph.n_nodes; id++) {
                 const NbNode *node = &m.graph.node[id];
                 const bool coded =
@@ -324,6 +381,7 @@ static void missing_files_get_a_hint(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(totals_are_the_published_ones),
+        cmocka_unit_test(families_cost_what_is_published),
         cmocka_unit_test(every_zoo_model_is_built_at_every_width),
         cmocka_unit_test(quantizers_are_as_specified),
         cmocka_unit_test(hardtanh_comes_from_the_option),

@@ -11,8 +11,10 @@ static NbStatus list_models(NbJob *job) {
     int n = 0;
     const NbZooFile *const files = nb_zoo(&n);
     for (int i = 0; i < n; i++) {
+        const char *const scales = nb_zoo_scales(&files[i], &job->arena);
         json_array_append_new(models, json_string(files[i].name));
-        nb_job_print(job, "%s\n", files[i].name);
+        nb_job_print(job, "%s%s%s%s\n", files[i].name, scales && *scales ? " (scales " : "",
+                     scales ? scales : "", scales && *scales ? ")" : "");
     }
     nb_job_put(job, "models", models);
     return NB_OK;

@@ -58,10 +58,9 @@ static void add_layer(NbJob *job, json_t *layers, const NbNode *node, const Cost
 
 static NbStatus report(NbJob *job, NbModel *model, NbError *err) {
     int side = 0;
-    int64_t params = 0;
-    int64_t macs = 0;
+    NbModelCost all;
     NB_TRY(nb_job_imgsz(job, model, &side, err));
-    NB_TRY(nb_model_cost(model, side, side, &params, &macs, err));
+    NB_TRY(nb_model_cost(model, side, side, &all, err));
     NB_TRY(nb_graph_infer(&model->graph, 1, side, side, err));
     json_t *const layers = json_array();
     double bytes = 0.0;
@@ -78,13 +77,19 @@ static NbStatus report(NbJob *job, NbModel *model, NbError *err) {
         add_layer(job, layers, node, &c);
     }
     nb_job_put(job, "imgsz", json_integer(side));
-    nb_job_put(job, "params", json_integer(params));
-    nb_job_put(job, "macs", json_integer(macs));
+    nb_job_put(job, "params", json_integer(all.params));
+    nb_job_put(job, "macs", json_integer(all.macs));
+    nb_job_put(job, "deploy_params", json_integer(all.deploy_params));
+    nb_job_put(job, "deploy_macs", json_integer(all.deploy_macs));
     nb_job_put(job, "bops", json_integer(bops));
     nb_job_put(job, "weight_bytes", nb_json_real(bytes));
     nb_job_put(job, "layers", layers);
     nb_job_print(job, "%lld parameters, %lld MACs at %dx%d, %lld BOPs, %.0f bytes of weights\n",
-                 (long long)params, (long long)macs, side, side, (long long)bops, bytes);
+                 (long long)all.params, (long long)all.macs, side, side, (long long)bops, bytes);
+    nb_job_print(job,
+                 "deployed (norms folded, heads that only teach left out): %lld parameters, %lld "
+                 "MACs\n",
+                 (long long)all.deploy_params, (long long)all.deploy_macs);
     return NB_OK;
 }
 

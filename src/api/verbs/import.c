@@ -58,15 +58,14 @@ static NbStatus run(NbJob *job, NbError *err) {
     const char *out = NULL;
     NbModel model;
     NbLoadReport loaded;
-    int64_t params = 0;
-    int64_t macs = 0;
+    NbModelCost cost;
     NB_TRY(target(job, &out, err));
     NB_TRY(nb_job_import(job, 0, &loaded, &model, err));
-    NbStatus status = nb_model_cost(&model, 256, 256, &params, &macs, err);
+    NbStatus status = nb_model_cost(&model, 256, 256, &cost, err);
     if (status == NB_OK)
         status = nb_model_write(out, &model, err);
     if (status == NB_OK)
-        report(job, out, params, &model, &loaded);
+        report(job, out, cost.params, &model, &loaded);
     nb_model_release(&model);
     return status;
 }

@@ -91,10 +91,9 @@ static void add_node(NbJob *job, json_t *nodes, const NbGraph *g, NbNodeId id) {
 static NbStatus inspect_model(NbJob *job, NbModel *model, bool params, json_t *tensors,
                               NbError *err) {
     int side = 0;
-    int64_t count = 0;
-    int64_t macs = 0;
+    NbModelCost cost;
     NB_TRY(nb_job_imgsz(job, model, &side, err));
-    NB_TRY(nb_model_cost(model, side, side, &count, &macs, err));
+    NB_TRY(nb_model_cost(model, side, side, &cost, err));
     NB_TRY(nb_graph_infer(&model->graph, 1, side, side, err));
     json_t *const nodes = json_array();
     nb_job_print(job, "nodes at %dx%d:\n", side, side);
@@ -105,11 +104,11 @@ static NbStatus inspect_model(NbJob *job, NbModel *model, bool params, json_t *t
         if (model->graph.node[id].op == NB_OP_PARAM)
             add_tensor(job, tensors, model->graph.node[id].name, &model->graph.node[id].param);
     nb_job_put(job, "nodes", nodes);
-    nb_job_put(job, "params", json_integer(count));
-    nb_job_put(job, "macs", json_integer(macs));
+    nb_job_put(job, "params", json_integer(cost.params));
+    nb_job_put(job, "macs", json_integer(cost.macs));
     nb_job_put(job, "classes", json_integer(model->head.nc));
-    nb_job_print(job, "%lld parameters, %lld MACs, %d classes\n", (long long)count, (long long)macs,
-                 model->head.nc);
+    nb_job_print(job, "%lld parameters, %lld MACs, %d classes\n", (long long)cost.params,
+                 (long long)cost.macs, model->head.nc);
     return NB_OK;
 }
 

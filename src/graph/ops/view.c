@@ -11,12 +11,13 @@ static NB_FALLIBLE infer_slice(const NbGraph *g, const NbNode *node, NbShape *ou
     NB_TRY(nb_infer_numbers(g, node, 0, err));
     NB_TRY(nb_infer_axis(g, node, a->axis, err));
     *out = *nb_in_shape(g, node, 0);
-    if (a->start < 0 || a->start >= a->stop || a->stop > out->dim[a->axis] || a->step < 1)
+    const int64_t stop = a->stop == NB_SLICE_END ? out->dim[a->axis] : a->stop;
+    if (a->start < 0 || a->start >= stop || stop > out->dim[a->axis] || a->step < 1)
         return nb_fail(NB_ERR_ARGUMENT, err,
                        "elements %" PRId64 " to %" PRId64 " in steps of %" PRId64
                        " of a dimension of %" PRId64 ": nothing or too much",
-                       a->start, a->stop, a->step, out->dim[a->axis]);
-    out->dim[a->axis] = (a->stop - a->start - 1) / a->step + 1;
+                       a->start, stop, a->step, out->dim[a->axis]);
+    out->dim[a->axis] = (stop - a->start - 1) / a->step + 1;
     return NB_OK;
 }
 
