@@ -84,12 +84,12 @@ static NbStatus report(NbJob *job, NbModel *model, NbError *err) {
     nb_job_put(job, "bops", json_integer(bops));
     nb_job_put(job, "weight_bytes", nb_json_real(bytes));
     nb_job_put(job, "layers", layers);
-    nb_job_print(job, "%lld parameters, %lld MACs at %dx%d, %lld BOPs, %.0f bytes of weights\n",
-                 (long long)all.params, (long long)all.macs, side, side, (long long)bops, bytes);
     nb_job_print(job,
                  "deployed (norms folded, heads that only teach left out): %lld parameters, %lld "
                  "MACs\n",
                  (long long)all.deploy_params, (long long)all.deploy_macs);
+    nb_job_print(job, "%lld parameters, %lld MACs at %dx%d, %lld BOPs, %.0f bytes of weights\n",
+                 (long long)all.params, (long long)all.macs, side, side, (long long)bops, bytes);
     return NB_OK;
 }
 
