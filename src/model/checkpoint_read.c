@@ -247,10 +247,12 @@ static NB_FALLIBLE read_options(const json_t *o, const NbModelOptions *given, Nb
         return nb_fail(NB_ERR_FORMAT, err, "metadata 'model': nc: 1 to 100000 expected");
     *out = given ? *given : (NbModelOptions){0};
     out->compat = json_is_true(json_object_get(o, "compat"));
-    if (out->nc > 0 && out->nc != nc)
+    if (out->nc > 0 && out->nc != nc && !out->transfer)
         return nb_fail(NB_ERR_ARGUMENT, err, "the checkpoint has %d classes, %d asked for", (int)nc,
                        out->nc);
-    out->nc = (int)nc;
+    if (out->nc == 0)
+        out->nc = (int)nc;
+    out->transfer = out->nc != nc;
     if (!out->hardtanh)
         out->hardtanh = json_is_true(json_object_get(o, "hardtanh")) ? "1" : "0";
     if (out->bits || json_is_true(json_object_get(o, "bits_from_file")))
@@ -261,11 +263,13 @@ static NB_FALLIBLE read_options(const json_t *o, const NbModelOptions *given, Nb
     return NB_OK;
 }
 
+/* *mode becomes NB_LOAD_TRANSFER when the model got other classes than the file has. */
 static NB_FALLIBLE rebuild(const json_t *o, const NbModelOptions *given, NbArena *scratch,
-                           NbModel *out, NbError *err) {
+                           NbLoadMode *mode, NbModel *out, NbError *err) {
     const char *yaml = NULL;
     const char *yaml_path = NULL;
     NbModelOptions options;
+    *mode = NB_LOAD_STRICT;
     NB_TRY(need_text(o, "yaml", &yaml, err));
     NB_TRY(need_text(o, "yaml_path", &yaml_path, err));
     NB_TRY(read_options(o, given, scratch, &options, err));
@@ -273,25 +277,29 @@ static NB_FALLIBLE rebuild(const json_t *o, const NbModelOptions *given, NbArena
     const json_int_t imgsz = json_integer_value(json_object_get(o, "imgsz"));
     out->imgsz = imgsz > 0 && imgsz <= 65536 ? (int)imgsz : 0;
     NB_TRY(read_anchors(o, &out->head, err));
-    return read_names(o, out, scratch, err);
+    if (!options.transfer)
+        return read_names(o, out, scratch, err);
+    *mode = NB_LOAD_TRANSFER;
+    return NB_OK;
 }
 
 static NB_FALLIBLE from_file(const NbSafetensors *file, const NbModelOptions *options,
                              NbArena *scratch, NbLoadReport *report, NbModel *out, NbError *err) {
     const char *text = nb_safetensors_metadata(file, "model");
     json_t *o = NULL;
+    NbLoadMode mode = NB_LOAD_STRICT;
     if (!text)
         return nb_fail(NB_ERR_FORMAT, err,
                        "no metadata 'model': the tensors are not a checkpoint of nibble");
     const NbBytes bytes = {(const unsigned char *)text, strlen(text)};
     NB_TRY(nb_json_read("metadata 'model'", bytes, 1 << 22, &o, err));
-    const NbStatus status = rebuild(o, options, scratch, out, err);
+    const NbStatus status = rebuild(o, options, scratch, &mode, out, err);
     json_decref(o);
     if (status != NB_OK)
         return status;
     NB_TRY(nb_model_init(out, 0, err));
-    return nb_model_load_tensors(out, file, has_group(file, "ema/") ? "ema/" : "", NB_LOAD_STRICT,
-                                 scratch, report, err);
+    return nb_model_load_tensors(out, file, has_group(file, "ema/") ? "ema/" : "", mode, scratch,
+                                 report, err);
 }
 
 static NB_FALLIBLE from_checkpoint(const char *path, NbBytes bytes, const NbModelOptions *options,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/import_pt.h"
 
+#include "detect/dfl.h"
 #include "format/pt.h"
 #include "model/build.h"
 #include "model/py_yaml.h"
@@ -18,6 +19,7 @@ typedef struct Import {
     NbPt pt;
     NbSafetensors state; /* the same tensors under our names */
     NbModelOptions options;
+    int file_nc; /* classes of the file; 0: not to be seen */
     NbLoadReport report;
 } Import;
 
@@ -200,9 +202,11 @@ static NB_FALLIBLE build(Import *im, const char *path, const char *text, size_t 
                          NbError *err) {
     NB_TRY(nb_model_from_yaml(path, text, size, &im->options, out, err));
     NbStatus status = nb_model_init(out, 0, err);
+    const bool other = im->options.transfer && im->file_nc && im->file_nc != out->head.nc;
     if (status == NB_OK)
         status =
-            nb_model_load_tensors(out, &im->state, "", NB_LOAD_STRICT, im->arena, &im->report, err);
+            nb_model_load_tensors(out, &im->state, "", other ? NB_LOAD_TRANSFER : NB_LOAD_STRICT,
+                                  im->arena, &im->report, err);
     if (status == NB_OK)
         status = take_anchors(im, &out->head, err);
     if (status != NB_OK)
@@ -210,7 +214,7 @@ static NB_FALLIBLE build(Import *im, const char *path, const char *text, size_t 
     return status;
 }
 
-/* A module that is not known, or a head without anchors, before the parser stumbles over it. */
+/* A module that is not known, before the parser stumbles over it. */
 static NB_FALLIBLE check_known(const NbPy *yaml, NbError *err) {
     static const char *const parts[] = {"backbone", "head"};
     size_t layer = 0;
@@ -226,27 +230,32 @@ static NB_FALLIBLE check_known(const NbPy *yaml, NbError *err) {
                                line->item[2]->text);
         }
     }
-    const NbPy *const act = nb_py_get(yaml, "activation");
-    if (act && act->kind == NB_PY_TEXT && strcmp(act->text, "nn.SiLU()") != 0)
-        return nb_fail(NB_ERR_UNSUPPORTED, err, "its model file sets activation %.40s", act->text);
-    if (!nb_py_get(yaml, "anchors"))
-        return nb_fail(NB_ERR_UNSUPPORTED, err, "a Detect without anchors, which is not known");
+    return NB_OK;
+}
+
+static NB_FALLIBLE check_classes(const Import *im, NbError *err) {
+    if (im->options.nc > 0 && im->file_nc > 0 && im->file_nc != im->options.nc &&
+        !im->options.transfer)
+        return nb_fail(NB_ERR_ARGUMENT, err, "the checkpoint has %d classes, %d asked for",
+                       im->file_nc, im->options.nc);
     return NB_OK;
 }
 
 static NB_FALLIBLE from_module(Import *im, NbModel *out, NbError *err) {
     const NbPy *const yaml = nb_py_get(im->pt.model, "yaml");
-    const NbPy *const file = nb_py_get(im->pt.model, "yaml_file");
+    const NbPy *file = nb_py_get(im->pt.model, "yaml_file");
     const char *text = NULL;
     if (!yaml || yaml->kind != NB_PY_DICT)
         return nb_fail(NB_ERR_UNSUPPORTED, err, "a module %.60s without a model file inside",
                        nb_py_class_name(im->pt.model));
+    if (!file)
+        file = nb_py_get(yaml, "yaml_file"); /* where Ultralytics notes it */
     NB_TRY(check_known(yaml, err));
     NB_TRY(nb_py_model_yaml(yaml, im->arena, &text, err));
     const NbPy *const nc = nb_py_get(yaml, "nc");
-    if (im->options.nc > 0 && nc && nc->kind == NB_PY_INT && nc->integer != im->options.nc)
-        return nb_fail(NB_ERR_ARGUMENT, err, "the checkpoint has %lld classes, %d asked for",
-                       (long long)nc->integer, im->options.nc);
+    if (nc && nc->kind == NB_PY_INT && nc->integer > 0 && nc->integer <= 100000)
+        im->file_nc = (int)nc->integer;
+    NB_TRY(check_classes(im, err));
     NB_TRY(build(im, file && file->kind == NB_PY_TEXT ? nb_path_name(file->text) : "model.yaml",
                  text, strlen(text), out, err));
     NB_TRY(check_strides(im, &out->head, err));
@@ -254,11 +263,24 @@ static NB_FALLIBLE from_module(Import *im, NbModel *out, NbError *err) {
     return take_names(im, out, err);
 }
 
+/* Of a head without anchors: what its last convolution of classes puts out. */
+static int classes_of_free(const Import *im) {
+    for (size_t i = 0; i < im->state.n_tensors; i++) {
+        const NbNamedTensor *const t = &im->state.tensor[i];
+        const bool found = ends_in(t->name, ".cv3.0.2.weight") && t->tensor.shape.rank == 4;
+        if (found && t->tensor.shape.dim[0] <= 100000)
+            return (int)t->tensor.shape.dim[0];
+    }
+    return 0;
+}
+
 /* Classes, from the convolutions of Detect: anchors * (5 + nc) outputs. 0: not to be seen. */
 static int classes_of(const Import *im) {
     char name[MAX_PATH];
     const NbNamedTensor *const anchors = find_anchors(im);
-    if (!anchors || strlen(anchors->name) >= sizeof name - 16)
+    if (!anchors)
+        return classes_of_free(im);
+    if (strlen(anchors->name) >= sizeof name - 16)
         return 0;
     (void)snprintf(name, sizeof name, "%.*sm.0.weight", (int)strlen(anchors->name) - 7,
                    anchors->name);
@@ -275,7 +297,7 @@ static int strangers(const NbLoadReport *r) {
     int n = r->n_missing;
     for (int i = 0; i < r->n_extra; i++)
         n += !ends_in(r->extra[i], ".num_batches_tracked") && !ends_in(r->extra[i], ".anchors") &&
-             !ends_in(r->extra[i], ".anchor_grid");
+             !ends_in(r->extra[i], ".anchor_grid") && !ends_in(r->extra[i], ".dfl.conv.weight");
     return n;
 }
 
@@ -287,6 +309,8 @@ static bool fits_zoo(Import *im, const NbZooFile *file, const char *name, size_t
     NbLoadReport report = {0};
     NbModelOptions o = im->options;
     o.memory_limit = limit;
+    if (im->file_nc)
+        o.nc = im->file_nc;
     if (nb_model_from_yaml(name, file->text, file->size, &o, &m, &ignored) != NB_OK)
         return false;
     const NbStatus status =
@@ -337,11 +361,10 @@ static NB_FALLIBLE from_zoo(Import *im, NbModel *out, NbError *err) {
 
 static NB_FALLIBLE from_tensors(Import *im, NbModel *out, NbError *err) {
     const char *folder = nb_path_folder(im->arena, im->path);
-    const int nc = classes_of(im);
-    if (im->options.nc > 0 && nc > 0 && nc != im->options.nc)
-        return nb_fail(NB_ERR_ARGUMENT, err, "the checkpoint has %d classes, %d asked for", nc,
-                       im->options.nc);
-    im->options.nc = nc > 0 ? nc : im->options.nc;
+    im->file_nc = classes_of(im);
+    NB_TRY(check_classes(im, err));
+    if (im->options.nc == 0)
+        im->options.nc = im->file_nc;
     if (folder && strcmp(nb_path_name(folder), "weights") == 0)
         folder = nb_path_folder(im->arena, folder);
     const char *const yaml = folder ? nb_path_join(im->arena, folder, "model.yaml") : NULL;
@@ -354,11 +377,30 @@ static NB_FALLIBLE from_tensors(Import *im, NbModel *out, NbError *err) {
     return build(im, yaml, (const char *)text.data, text.size, out, err);
 }
 
-/* The anchors were taken: not a tensor that was passed over. */
-static void forget_anchors(NbLoadReport *r) {
+/* The bins of a distribution stand for 0, 1, 2, ...: decoding knows them. */
+static NB_FALLIBLE check_bins(const Import *im, const NbHead *h, NbError *err) {
+    for (size_t i = 0; i < im->state.n_tensors; i++) {
+        const NbNamedTensor *const t = &im->state.tensor[i];
+        float value[NB_DFL_MAX_BINS];
+        if (!ends_in(t->name, ".dfl.conv.weight"))
+            continue;
+        const size_t n = nb_tensor_count(&t->tensor);
+        if (n != (size_t)h->reg_max)
+            return nb_fail(NB_ERR_FORMAT, err, "%s: %zu bins, %d expected", t->name, n, h->reg_max);
+        nb_convert(t->tensor.data, t->tensor.dtype, value, NB_F32, n);
+        for (size_t k = 0; k < n; k++)
+            if (value[k] != (float)k)
+                return nb_fail(NB_ERR_UNSUPPORTED, err, "%s: bin %zu stands for %g, not for %zu",
+                               t->name, k, (double)value[k], k);
+    }
+    return NB_OK;
+}
+
+/* Anchors and bins were taken: not tensors that were passed over. */
+static void forget_taken(NbLoadReport *r) {
     int n = 0;
     for (int i = 0; i < r->n_extra; i++)
-        if (!ends_in(r->extra[i], ".anchors"))
+        if (!ends_in(r->extra[i], ".anchors") && !ends_in(r->extra[i], ".dfl.conv.weight"))
             r->extra[n++] = r->extra[i];
     r->n_extra = n;
 }
@@ -368,7 +410,8 @@ static NB_FALLIBLE import(Import *im, NbModel *out, NbError *err) {
     const bool module = im->pt.model->kind == NB_PY_RECORD;
     NB_TRY(module ? from_module(im, out, err) : from_tensors(im, out, err));
     out->imgsz = trained_side(im);
-    forget_anchors(&im->report);
+    NB_TRY(check_bins(im, &out->head, err));
+    forget_taken(&im->report);
     return NB_OK;
 }
 

@@ -29,6 +29,8 @@ typedef struct NbModelOptions {
     const char *hardtanh; /* NULL: as the file says; "0", "1" */
     size_t memory_limit;  /* bytes a model may take; 0: 3 GiB */
     bool compat;          /* quantized-yolov5: clip 6 constant scales, no head bias, ... */
+    bool transfer;        /* a checkpoint of other classes than nc is no error: what fits by name
+                           * and shape is taken from it, the rest starts anew */
 } NbModelOptions;
 
 /* Builds from the text of a model YAML. Weights are zero until nb_model_init or a checkpoint

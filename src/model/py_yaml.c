@@ -59,6 +59,24 @@ static NB_FALLIBLE put_number(NbText *t, double value, NbError *err) {
     return NB_OK;
 }
 
+static NB_FALLIBLE put(NbText *t, const NbPy *v, int depth, NbError *err);
+
+/* {n: [0.33, 0.25, 1024]}: scales. */
+static NB_FALLIBLE put_map(NbText *t, const NbPy *v, int depth, NbError *err) {
+    nb_text_put(t, "{", 1);
+    for (size_t i = 0; i < v->count; i++) {
+        if (i)
+            nb_text_put(t, ", ", 2);
+        if (v->item[2 * i]->kind != NB_PY_TEXT)
+            return nb_fail(NB_ERR_FORMAT, err, "texts as keys expected");
+        NB_TRY(put_text(t, v->item[2 * i]->text, err));
+        nb_text_put(t, ": ", 2);
+        NB_TRY(put(t, v->item[2 * i + 1], depth + 1, err));
+    }
+    nb_text_put(t, "}", 1);
+    return NB_OK;
+}
+
 /* In flow style. A value may contain itself or be shared a million times: depth and length end it.
  */
 static NB_FALLIBLE put(NbText *t, const NbPy *v, int depth, NbError *err) {
@@ -74,6 +92,8 @@ static NB_FALLIBLE put(NbText *t, const NbPy *v, int depth, NbError *err) {
         nb_text_put(t, "]", 1);
         return NB_OK;
     }
+    if (v->kind == NB_PY_DICT)
+        return put_map(t, v, depth, err);
     if (v->kind == NB_PY_TEXT)
         return put_text(t, v->text, err);
     if (v->kind == NB_PY_FLOAT)
@@ -85,7 +105,7 @@ static NB_FALLIBLE put(NbText *t, const NbPy *v, int depth, NbError *err) {
     else if (v->kind == NB_PY_NONE)
         nb_text_printf(t, "None");
     else
-        return nb_fail(NB_ERR_FORMAT, err, "numbers, texts and lists of them expected");
+        return nb_fail(NB_ERR_FORMAT, err, "numbers, texts, lists and maps of them expected");
     return NB_OK;
 }
 
@@ -113,13 +133,15 @@ static NB_FALLIBLE put_key(NbText *t, const char *key, const NbPy *v, NbError *e
 
 NbStatus nb_py_model_yaml(const NbPy *dict, NbArena *arena, const char **out, NbError *err) {
     static const char *const keys[] = {
-        "nc",           "ch",        "depth_multiple", "width_multiple", "anchors",
-        "use_hardtanh", "bit_width", "inplace",        "backbone",       "head"};
+        "nc",       "ch",      "depth_multiple", "width_multiple", "scales",    "scale",
+        "anchors",  "reg_max", "activation",     "use_hardtanh",   "bit_width", "inplace",
+        "backbone", "head"};
     NbText t = {0};
     NbStatus status = NB_OK;
     for (size_t i = 0; i < sizeof keys / sizeof *keys && status == NB_OK; i++) {
         const NbPy *const v = nb_py_get(dict, keys[i]);
-        if (v && v->kind != NB_PY_NONE)
+        const bool empty = v && v->kind == NB_PY_TEXT && !*v->text; /* a scale that is none */
+        if (v && v->kind != NB_PY_NONE && !empty)
             status = put_key(&t, keys[i], v, err);
         if (status != NB_OK)
             status = nb_fail_in(status, err, "its model file: %s", keys[i]);

@@ -154,7 +154,7 @@ put("module_names_dict", save({"model": model(names={0: "x"})}, protocol=4))
 put("module_hardswish", save({"model": model(act="Hardswish")}))
 put("module_epsilon", save({"model": model(eps=1e-5)}))
 put("module_stride", save({"model": model(stride=4.0)}))
-put("module_unknown", save({"model": model(head="v10Detect")}))
+put("module_unknown", save({"model": model(head="Segment")}))
 put("module_no_anchors", save({"model": model(anchors=False)}))
 
 # ---- hostile: pickles ----
