@@ -124,8 +124,9 @@ static void print_steps(const Setting *s, const NbExecutor *x) {
             kind[k].seconds += row.seconds;
     }
     for (int k = 0; k < kinds; k++)
-        printf("    %-8s %-10s %-36s %8.3f ms a picture\n", kind[k].backward ? "backward" : "forward",
-               kind[k].what, "all", kind[k].seconds / runs);
+        printf("    %-8s %-10s %-36s %8.3f ms a picture\n",
+               kind[k].backward ? "backward" : "forward", kind[k].what, "all",
+               kind[k].seconds / runs);
 }
 
 static void measure(Setting *s, bool training, bool quantizers, int threads, bool profile) {

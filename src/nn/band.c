@@ -49,7 +49,7 @@ NbStatus nb_nn_bands_new(NbExecutor *x, NbNnConv *conv, NbError *err) {
     const NbConvShape *const s = &conv->shape;
     const size_t row = (size_t)s->ow * (size_t)s->oc * sizeof(float);
     const int rows = (int)(BAND_BYTES / row) / 2 * 2;
-    if (!conv->back_weights || x->value[conv->x].needs_grad || x->options.keep || rows < 2 ||
+    if (!conv->back_weights || conv->input_grad_wanted || x->options.keep || rows < 2 ||
         row * (size_t)s->oh < LEAST_BYTES || conv->weights > MOST_WEIGHTS)
         return NB_OK;
     conv->n_bands = (s->oh + rows - 1) / rows;

@@ -67,7 +67,7 @@ static NB_FALLIBLE make_primitives(NbExecutor *x, NbNnConv *conv, NbError *err) 
         return NB_OK;
     if (conv->weight_grad_wanted)
         NB_TRY(try_primitive(x, &conv->shape, NB_CONV_BACKWARD_WEIGHTS, &conv->back_weights, err));
-    if (x->value[conv->x].needs_grad)
+    if (conv->input_grad_wanted)
         NB_TRY(try_primitive(x, &conv->shape, NB_CONV_BACKWARD_DATA, &conv->back_data, err));
     return nb_nn_bands_new(x, conv, err);
 }

@@ -28,6 +28,9 @@ NbStatus nb_nn_status(NbExecutor *x, NbError *err) {
 }
 
 static NB_FALLIBLE check_options(const NbExecutorOptions *o, NbError *err) {
+    if (o->first_output < 0)
+        return nb_fail(NB_ERR_ARGUMENT, err, "outputs from %d on: 0 or more expected",
+                       o->first_output);
     if (o->batch < 1 || o->height < 1 || o->width < 1 || o->shard < 0)
         return nb_fail(NB_ERR_ARGUMENT, err,
                        "an executor for %d pictures of %dx%d in shards of %d: positive numbers "
@@ -176,7 +179,7 @@ NbStatus nb_executor_forward(NbExecutor *x, const uint8_t *images, int count, bo
 const float *nb_executor_output(const NbExecutor *x, int i) {
     NbNnTask task = {.x = NULL};
     memcpy(&task.x, &x, sizeof task.x); /* only reads */
-    return nb_nn_at(&task, x->output[i]);
+    return x->output[i] < 0 ? NULL : nb_nn_at(&task, x->output[i]);
 }
 
 static void clear_gradients(const NbExecutor *x) {
@@ -208,8 +211,8 @@ NbStatus nb_executor_tap(NbExecutor *x, NbNodeId node, float *out, bool *coded, 
         return nb_fail(NB_ERR_UNSUPPORTED, err,
                        "the value of '%s' is not kept (options.keep keeps all activations)",
                        x->g->node[node].name);
-    const NbNnTask task = {.x = x};
-    memcpy(out, nb_nn_at(&task, v->value), (size_t)x->count * v->count * sizeof *out);
+    for (NbNnTask task = {.x = x}; task.picture < x->count; task.picture++)
+        nb_nn_value_in_order(&task, node, true, out + (size_t)task.picture * v->count);
     *coded = v->coded;
     return NB_OK;
 }

@@ -41,12 +41,13 @@ typedef struct NbNnMemory {
 
 /* What the executor knows of a node. */
 typedef struct NbNnValue {
-    int h, w, c;
+    int h, w, c;  /* not a picture: 1, count, 1 */
     size_t count; /* elements of one picture */
-    bool live;    /* an ancestor of an output */
+    bool live;    /* an ancestor of an output that is wanted */
     bool is_activation;
+    bool image; /* rank 4, NHWC; else row-major */
     bool coded;
-    bool needs_grad;
+    bool needs_grad; /* of a DETACH, whose source may need one: false */
     NbNodeId source; /* itself, or the node whose value it is: identities */
     int readers;     /* live ones; an output counts once */
     int conv;        /* index of its conv; -1 */
@@ -109,6 +110,7 @@ typedef struct NbNnConv {
     double *bias_sum;  /* [shards][period] */
     NbNnBuffer dw;     /* per shard, packed */
     bool weight_grad_wanted;
+    bool input_grad_wanted;
 } NbNnConv;
 
 typedef struct NbNnStage {
@@ -125,6 +127,7 @@ typedef struct NbNnChain {
     NbNodeId tail;
     int n_stages;
     NbNnStage stage[NB_NN_MAX_STAGES];
+    bool input_grad_wanted;
     bool pool; /* ends with MAXPOOL 2x2 */
     bool raw;  /* passes codes on: nothing but a pool */
     bool pick; /* training, norm and pool: `which` and `top` are kept for backward */
@@ -205,7 +208,7 @@ struct NbExecutor {
     NbNodeId input;
     uint8_t *images;             /* training: a copy */
     const uint8_t *image_source; /* of this forward */
-    NbNnBuffer *output;          /* [n_outputs] */
+    NbNnBuffer *output;          /* [n_outputs]; -1: not wanted */
     float **grad;                /* [n_nodes] of PARAM nodes */
 
     int count; /* pictures of this forward */
@@ -249,6 +252,9 @@ NB_FALLIBLE nb_nn_place(NbExecutor *x, NbError *err);
 
 /* plan.c: which nodes matter, convs and chains */
 NB_FALLIBLE nb_nn_analyse(NbExecutor *x, NbError *err);
+
+/* layouts.c: NHWC or row-major */
+void nb_nn_choose_layouts(NbExecutor *x);
 
 /* steps.c: the list of steps and phases */
 NB_FALLIBLE nb_nn_make_steps(NbExecutor *x, NbError *err);
@@ -318,11 +324,31 @@ NbNnRun nb_nn_upsample_forward;
 NbNnRun nb_nn_upsample_backward;
 NbNnRun nb_nn_pad_forward;
 NbNnRun nb_nn_pad_backward;
-NbNnRun nb_nn_concat_forward;
-NbNnRun nb_nn_concat_backward;
 NbNnRun nb_nn_add_forward;
 NbNnRun nb_nn_add_backward;
 NbNnRun nb_nn_real_forward;
 NbNnRun nb_nn_seed_backward;
+
+/* move.c. Strides, in elements, of the dimensions of a value (of those behind the first, of
+ * activations) as it lies in memory. */
+void nb_nn_strides(const NbExecutor *x, NbNodeId id, ptrdiff_t stride[NB_MAX_RANK]);
+/* The value of this picture in rows, or NHWC when `image` and its rank is 4. */
+void nb_nn_value_in_order(const NbNnTask *task, NbNodeId id, bool image, float *out);
+NbNnRun nb_nn_move_forward; /* SLICE, TRANSPOSE, RESHAPE */
+NbNnRun nb_nn_move_backward;
+NbNnRun nb_nn_concat_forward;
+
+/* arithmetic.c: ADD, SUB, MUL, DIV with broadcasting */
+NbNnRun nb_nn_arithmetic_forward;
+NbNnRun nb_nn_arithmetic_backward;
+size_t nb_nn_arithmetic_scratch(const NbNnValue *input);
+
+/* product.c */
+NbNnRun nb_nn_matmul_forward;
+NbNnRun nb_nn_matmul_backward;
+size_t nb_nn_matmul_scratch(const NbExecutor *x, NbNodeId id);
+NbNnRun nb_nn_softmax_forward;
+NbNnRun nb_nn_softmax_backward;
+size_t nb_nn_softmax_scratch(const NbExecutor *x, NbNodeId id);
 
 #endif

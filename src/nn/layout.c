@@ -164,59 +164,6 @@ void nb_nn_pad_backward(const NbNnTask *task, const NbNnStep *step) {
             to + y * row);
 }
 
-/* NHWC: what is joined along an axis is, of each of `outer` blocks, a run of `part` elements at
- * `at` of `whole`. */
-typedef struct Join {
-    size_t outer;
-    size_t whole;
-    size_t at;
-    size_t part;
-} Join;
-
-static size_t inner(const NbNnValue *v, int axis) {
-    const size_t c = (size_t)v->c;
-    const size_t w = (size_t)v->w;
-    return axis == 1 ? c : axis == 2 ? c * w * (size_t)v->h : c * w;
-}
-
-static Join join_of(const NbNnTask *task, const NbNnStep *step, int input) {
-    const NbExecutor *const x = task->x;
-    const int axis = x->g->node[step->node].attr.concat.axis;
-    const NbNnValue *const out = &x->value[step->node];
-    Join j = {.whole = inner(out, axis)};
-    j.outer = out->count / j.whole;
-    for (int i = 0; i < input; i++)
-        j.at += inner(input_of(task, step, i), axis);
-    j.part = inner(input_of(task, step, input), axis);
-    return j;
-}
-
-void nb_nn_concat_forward(const NbNnTask *task, const NbNnStep *step) {
-    const NbExecutor *const x = task->x;
-    const NbNnValue *const out = &x->value[step->node];
-    for (int i = 0; i < x->g->node[step->node].n_in; i++) {
-        const NbNnValue *const in = input_of(task, step, i);
-        const Join j = join_of(task, step, i);
-        const float *const from = nb_nn_at(task, in->value);
-        float *const to = (float *)nb_nn_at(task, out->value) + j.at;
-        for (size_t o = 0; o < j.outer; o++) {
-            if (in->coded && !out->coded)
-                x->k->scale(from + o * j.part, in->scale, j.part, to + o * j.whole);
-            else
-                memcpy(to + o * j.whole, from + o * j.part, j.part * sizeof *to);
-        }
-    }
-}
-
-void nb_nn_concat_backward(const NbNnTask *task, const NbNnStep *step) {
-    const NbExecutor *const x = task->x;
-    const Join j = join_of(task, step, step->unit);
-    const float *const d = (const float *)nb_nn_at(task, x->value[step->node].grad) + j.at;
-    float *const to = nb_nn_at(task, step->b);
-    for (size_t o = 0; o < j.outer; o++)
-        put(x, step->add, d + o * j.whole, j.part, to + o * j.part);
-}
-
 void nb_nn_add_forward(const NbNnTask *task, const NbNnStep *step) {
     const NbExecutor *const x = task->x;
     const NbNnValue *const out = &x->value[step->node];

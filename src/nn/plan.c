@@ -9,22 +9,31 @@ static bool is_elementwise(NbOp op) {
            op == NB_OP_QUANT;
 }
 
+/* Its inputs are operands: all activations, or constants. */
+static bool takes_operands(NbOp op) {
+    return op == NB_OP_ADD || op == NB_OP_SUB || op == NB_OP_MUL || op == NB_OP_DIV ||
+           op == NB_OP_MATMUL;
+}
+
 /* How many of the first inputs are activations. */
 static int activations_in(const NbNode *node) {
     if (node->op == NB_OP_INPUT || node->op == NB_OP_PARAM)
         return 0;
-    return node->op == NB_OP_ADD || node->op == NB_OP_CONCAT ? node->n_in : 1;
+    return takes_operands(node->op) || node->op == NB_OP_CONCAT ? node->n_in : 1;
 }
 
 static bool quantizes_weights(const NbGraph *g, const NbNode *node) {
     return node->op == NB_OP_QUANT && g->node[node->in[0]].op == NB_OP_PARAM;
 }
 
+/* How many inputs give more than a shape. */
+static int inputs_of(const NbNode *node) { return node->op == NB_OP_RESHAPE ? 1 : node->n_in; }
+
 static void mark_live(NbExecutor *x) {
-    for (int i = 0; i < x->g->n_outputs; i++)
+    for (int i = x->options.first_output; i < x->g->n_outputs; i++)
         x->value[x->g->output[i]].live = true;
     for (NbNodeId id = x->g->n_nodes - 1; id >= 0; id--)
-        for (int i = 0; x->value[id].live && i < x->g->node[id].n_in; i++)
+        for (int i = 0; x->value[id].live && i < inputs_of(&x->g->node[id]); i++)
             x->value[x->g->node[id].in[i]].live = true;
 }
 
@@ -38,20 +47,43 @@ static NB_FALLIBLE check_weights(const NbExecutor *x, const NbNode *node, NbErro
     return NB_OK;
 }
 
-/* What the executor has no step for. */
-static NB_FALLIBLE check_operator(const NbExecutor *x, const NbNode *node, NbError *err) {
-    static const bool missing[NB_OP_COUNT] = {
-        [NB_OP_SUB] = true,       [NB_OP_MUL] = true,     [NB_OP_DIV] = true,
-        [NB_OP_MATMUL] = true,    [NB_OP_SOFTMAX] = true, [NB_OP_SLICE] = true,
-        [NB_OP_TRANSPOSE] = true, [NB_OP_RESHAPE] = true, [NB_OP_DETACH] = true};
-    if (missing[node->op])
-        return nb_fail(NB_ERR_UNSUPPORTED, err, "the training executor does not compute %s",
-                       nb_op_name(node->op));
-    for (int i = 0; node->op == NB_OP_ADD && i < node->n_in; i++)
-        if (!nb_shape_equal(&x->g->node[node->in[i]].shape, &node->shape))
+/* A step computes one picture: dimension 0 must stay the batch. */
+static bool stays_in_picture(const NbExecutor *x, const NbNode *node) {
+    bool stays = node->shape.rank > 0 && node->shape.dim[0] == x->options.batch;
+    if (node->op == NB_OP_TRANSPOSE)
+        stays = stays && node->attr.transpose.perm[0] == 0;
+    else if (node->op == NB_OP_SLICE)
+        stays = stays && node->attr.slice.axis > 0;
+    else if (node->op == NB_OP_SOFTMAX)
+        stays = stays && node->attr.softmax.axis > 0;
+    else if (node->op == NB_OP_CONCAT)
+        stays = stays && node->attr.concat.axis > 0;
+    else if (node->op == NB_OP_MATMUL)
+        stays = stays && node->shape.rank > 2;
+    for (int i = 0; stays && takes_operands(node->op) && i < node->n_in; i++) {
+        const NbShape *const s = &x->g->node[node->in[i]].shape;
+        const bool whole = s->rank == node->shape.rank;
+        const bool same = whole && s->dim[0] == x->options.batch;
+        stays = x->value[node->in[i]].is_activation ? same : !whole || s->dim[0] == 1;
+    }
+    return stays;
+}
+
+/* Constants may be operands, without a gradient. */
+static NB_FALLIBLE check_inputs(const NbExecutor *x, const NbNode *node, NbError *err) {
+    for (int i = 0; i < activations_in(node); i++) {
+        const NbNode *const in = &x->g->node[node->in[i]];
+        const bool constant =
+            takes_operands(node->op) && in->op == NB_OP_PARAM && in->param.dtype == NB_F32;
+        if (x->value[node->in[i]].is_activation)
+            continue;
+        if (!constant)
+            return nb_fail(NB_ERR_UNSUPPORTED, err, "input %d ('%s') is a parameter", i, in->name);
+        if (x->options.training && nb_param_trained(in))
             return nb_fail(NB_ERR_UNSUPPORTED, err,
-                           "the training executor adds tensors of one shape, '%s' has another",
-                           x->g->node[node->in[i]].name);
+                           "input %d ('%s') is a parameter that is trained, a constant expected", i,
+                           in->name);
+    }
     return NB_OK;
 }
 
@@ -60,11 +92,12 @@ static NB_FALLIBLE check_node(NbExecutor *x, NbNodeId id, NbError *err) {
     if (node->op == NB_OP_THRESHOLD || node->op == NB_OP_DEQUANT)
         return nb_fail(NB_ERR_UNSUPPORTED, err,
                        "the executor computes float graphs, this one is of integers");
-    NB_TRY(check_operator(x, node, err));
-    for (int i = 0; i < activations_in(node) && x->value[id].is_activation; i++)
-        if (!x->value[node->in[i]].is_activation)
-            return nb_fail(NB_ERR_UNSUPPORTED, err, "input %d ('%s') is a parameter", i,
-                           x->g->node[node->in[i]].name);
+    if (x->value[id].is_activation) {
+        NB_TRY(check_inputs(x, node, err));
+        if (!stays_in_picture(x, node))
+            return nb_fail(NB_ERR_UNSUPPORTED, err, "%s mixes the pictures of a batch",
+                           nb_op_name(node->op));
+    }
     if (node->op == NB_OP_INPUT) {
         if (x->input >= 0)
             return nb_fail(NB_ERR_UNSUPPORTED, err, "a second INPUT (the first is '%s')",
@@ -77,7 +110,7 @@ static NB_FALLIBLE check_node(NbExecutor *x, NbNodeId id, NbError *err) {
 }
 
 static bool all_inputs_coded(const NbExecutor *x, const NbNode *node) {
-    for (int i = 0; i < node->n_in; i++)
+    for (int i = 0; i < inputs_of(node); i++)
         if (!x->value[node->in[i]].coded)
             return false;
     return true;
@@ -94,11 +127,11 @@ static bool is_coded(const NbExecutor *x, NbNodeId id) {
 }
 
 static bool wants_gradient(const NbExecutor *x, const NbNode *node) {
-    if (!x->options.training)
+    if (!x->options.training || node->op == NB_OP_DETACH)
         return false;
     if (nb_param_trained(node))
         return true;
-    for (int i = 0; i < node->n_in; i++)
+    for (int i = 0; i < inputs_of(node); i++)
         if (x->value[node->in[i]].needs_grad)
             return true;
     return false;
@@ -112,13 +145,10 @@ static NB_FALLIBLE describe(NbExecutor *x, NbNodeId id, NbError *err) {
     v->source = id;
     v->needs_grad = wants_gradient(x, node);
     if (v->is_activation) {
-        v->c = (int)node->shape.dim[1];
-        v->h = (int)node->shape.dim[2];
-        v->w = (int)node->shape.dim[3];
-        v->count = (size_t)v->c * (size_t)v->h * (size_t)v->w;
+        v->count = nb_shape_count(&node->shape) / (size_t)x->options.batch;
         v->coded = is_coded(x, id);
-        const bool identity = node->op == NB_OP_QUANT && !x->options.quantizers;
-        if (identity && !x->value[node->in[0]].coded)
+        const bool off = node->op == NB_OP_QUANT && !x->options.quantizers;
+        if (node->op == NB_OP_DETACH || (off && !x->value[node->in[0]].coded))
             v->source = x->value[node->in[0]].source;
     } else if (node->op == NB_OP_PARAM && v->needs_grad) {
         x->grad[id] = NB_NEW(&x->arena, float, nb_tensor_count(&node->param));
@@ -136,7 +166,7 @@ static void count_readers(NbExecutor *x) {
         for (int i = 0; i < activations_in(&x->g->node[id]); i++)
             x->value[x->value[x->g->node[id].in[i]].source].readers++;
     }
-    for (int i = 0; i < x->g->n_outputs; i++)
+    for (int i = x->options.first_output; i < x->g->n_outputs; i++)
         x->value[x->value[x->g->output[i]].source].readers++;
 }
 
@@ -176,6 +206,7 @@ static NB_FALLIBLE add_conv(NbExecutor *x, NbNodeId id, NbError *err) {
                        .dw = -1};
     conv->coded = conv->weight_quant >= 0 && x->value[conv->x].coded;
     conv->weight_grad_wanted = x->value[node->in[1]].needs_grad;
+    conv->input_grad_wanted = x->value[node->in[0]].needs_grad;
     x->value[id].conv = x->n_convs++;
     return nb_nn_conv_new(x, conv, err);
 }
@@ -186,7 +217,7 @@ static bool is_small_pool(const NbExecutor *x, NbNodeId id) {
     if (node->op != NB_OP_MAXPOOL)
         return false;
     const NbPoolAttr *a = &node->attr.pool;
-    const NbNnValue *in = &x->value[node->in[0]];
+    const NbNnValue *in = &x->value[x->value[node->in[0]].source];
     for (int i = 0; i < 2; i++)
         if (a->kernel[i] != 2 || a->stride[i] != 2 || a->pad[i] || a->pad[i + 2])
             return false;
@@ -199,6 +230,8 @@ static bool may_join(const NbExecutor *x, NbNodeId id) {
     const NbNnValue *in = &x->value[from];
     if (x->options.keep || in->chain < 0 || in->readers != 1)
         return false;
+    if (x->value[node->in[0]].needs_grad != in->needs_grad)
+        return false; /* a DETACH between the two */
     const NbNnChain *chain = &x->chain[in->chain];
     if (chain->tail != from || chain->pool || chain->n_stages == NB_NN_MAX_STAGES)
         return false;
@@ -228,6 +261,7 @@ static void add_to_chain(NbExecutor *x, NbNodeId id) {
         x->chain[index] = (NbNnChain){.x = from,
                                       .head = id,
                                       .norm = -1,
+                                      .input_grad_wanted = x->value[node->in[0]].needs_grad,
                                       .h = x->value[from].h,
                                       .w = x->value[from].w,
                                       .c = x->value[from].c};
@@ -253,6 +287,9 @@ static NB_FALLIBLE take_tables(NbExecutor *x, NbError *err) {
     x->chain = NB_NEW(&x->arena, NbNnChain, n);
     x->grad = NB_NEW(&x->arena, float *, n);
     x->output = NB_NEW(&x->arena, NbNnBuffer, (size_t)x->g->n_outputs);
+    if (x->options.first_output >= x->g->n_outputs)
+        return nb_fail(NB_ERR_ARGUMENT, err, "outputs from %d on of a graph that has %d",
+                       x->options.first_output, x->g->n_outputs);
     if (!x->value || !x->conv || !x->chain || !x->grad || !x->output)
         return nb_fail_memory(err, "the plan of a training graph");
     for (size_t i = 0; i < n; i++)
@@ -267,6 +304,7 @@ NbStatus nb_nn_analyse(NbExecutor *x, NbError *err) {
     for (NbNodeId id = 0; id < x->g->n_nodes; id++)
         if (x->value[id].live)
             NB_TRY_IN(describe(x, id, err), err, "node '%s'", x->g->node[id].name);
+    nb_nn_choose_layouts(x);
     count_readers(x);
     for (NbNodeId id = 0; id < x->g->n_nodes; id++) {
         const NbNnValue *v = &x->value[id];

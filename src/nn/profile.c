@@ -34,9 +34,13 @@ static const struct {
     {nb_nn_pool_forward, "pool"},         {nb_nn_pool_backward, "pool"},
     {nb_nn_upsample_forward, "upsample"}, {nb_nn_upsample_backward, "upsample"},
     {nb_nn_pad_forward, "pad"},           {nb_nn_pad_backward, "pad"},
-    {nb_nn_concat_forward, "concat"},     {nb_nn_concat_backward, "concat"},
-    {nb_nn_add_forward, "add"},           {nb_nn_add_backward, "add"},
-    {nb_nn_real_forward, "output"},       {nb_nn_seed_backward, "output"},
+    {nb_nn_concat_forward, "concat"},     {nb_nn_move_forward, "move"},
+    {nb_nn_move_backward, "move"},        {nb_nn_arithmetic_forward, "arithmetic"},
+    {nb_nn_matmul_forward, "matmul"},     {nb_nn_arithmetic_backward, "arithmetic"},
+    {nb_nn_matmul_backward, "matmul"},    {nb_nn_softmax_forward, "softmax"},
+    {nb_nn_softmax_backward, "softmax"},  {nb_nn_add_forward, "add"},
+    {nb_nn_add_backward, "add"},          {nb_nn_real_forward, "output"},
+    {nb_nn_seed_backward, "output"},
 };
 
 bool nb_executor_profile(const NbExecutor *x, int i, NbExecutorProfile *out) {

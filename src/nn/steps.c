@@ -114,6 +114,18 @@ static void needs_scratch(NbExecutor *x, size_t bytes) {
     x->scratch_bytes = bytes > x->scratch_bytes ? bytes : x->scratch_bytes;
 }
 
+/* An ADD of values that lie in memory in the same way. */
+static bool is_plain_sum(const NbExecutor *x, NbNodeId id) {
+    const NbNode *const node = &x->g->node[id];
+    for (int i = 0; i < node->n_in; i++) {
+        const NbNnValue *const in = &x->value[node->in[i]];
+        if (!in->is_activation || in->count != x->value[id].count ||
+            in->image != x->value[id].image)
+            return false;
+    }
+    return node->op == NB_OP_ADD;
+}
+
 static NB_FALLIBLE node_forward(NbExecutor *x, NbNodeId id, NbError *err) {
     const NbNode *const node = &x->g->node[id];
     const int chain = x->value[id].chain;
@@ -128,7 +140,21 @@ static NB_FALLIBLE node_forward(NbExecutor *x, NbNodeId id, NbError *err) {
     case NB_OP_UPSAMPLE: return forward_step(x, nb_nn_upsample_forward, id, 1, err);
     case NB_OP_PAD: return forward_step(x, nb_nn_pad_forward, id, 1, err);
     case NB_OP_CONCAT: return forward_step(x, nb_nn_concat_forward, id, node->n_in, err);
-    case NB_OP_ADD: return forward_step(x, nb_nn_add_forward, id, node->n_in, err);
+    case NB_OP_ADD:
+    case NB_OP_SUB:
+    case NB_OP_MUL:
+    case NB_OP_DIV:
+        return forward_step(x, is_plain_sum(x, id) ? nb_nn_add_forward : nb_nn_arithmetic_forward,
+                            id, node->n_in, err);
+    case NB_OP_MATMUL:
+        needs_scratch(x, nb_nn_matmul_scratch(x, id));
+        return forward_step(x, nb_nn_matmul_forward, id, node->n_in, err);
+    case NB_OP_SOFTMAX:
+        needs_scratch(x, nb_nn_softmax_scratch(x, id));
+        return forward_step(x, nb_nn_softmax_forward, id, 1, err);
+    case NB_OP_SLICE:
+    case NB_OP_TRANSPOSE:
+    case NB_OP_RESHAPE: return forward_step(x, nb_nn_move_forward, id, 1, err);
     case NB_OP_PARAM:
     case NB_OP_QUANT:
     case NB_OP_BATCHNORM:
@@ -138,14 +164,6 @@ static NB_FALLIBLE node_forward(NbExecutor *x, NbNodeId id, NbError *err) {
     case NB_OP_SIGMOID:
     case NB_OP_HARDTANH:
     case NB_OP_SCALE:
-    case NB_OP_SUB:
-    case NB_OP_MUL:
-    case NB_OP_DIV:
-    case NB_OP_MATMUL:
-    case NB_OP_SOFTMAX:
-    case NB_OP_SLICE:
-    case NB_OP_TRANSPOSE:
-    case NB_OP_RESHAPE:
     case NB_OP_DETACH:
     case NB_OP_THRESHOLD:
     case NB_OP_DEQUANT:
@@ -224,7 +242,7 @@ static NB_FALLIBLE conv_backward(NbExecutor *x, int index, NbError *err) {
     uses(x, x->value[conv->node].grad);
     if (conv->weight_grad_wanted)
         NB_TRY(gives_weights(x, index, source, err));
-    if (x->value[conv->x].needs_grad)
+    if (conv->input_grad_wanted)
         NB_TRY(gives(x, conv->x, err));
     return x->pending > MAX_PENDING ? end_phase(x, err) : NB_OK;
 }
@@ -255,7 +273,7 @@ static bool in_bands(const NbExecutor *x, NbNodeId id) {
         return false;
     for (int i = 0; i < x->n_chains; i++)
         if (x->chain[i].x == id)
-            return x->chain[i].norm >= 0;
+            return x->chain[i].norm >= 0 && x->chain[i].input_grad_wanted;
     return false;
 }
 
@@ -278,7 +296,19 @@ static NB_FALLIBLE chain_backward(NbExecutor *x, int index, NbError *err) {
     uses(x, in->value);
     uses(x, chain->which);
     uses(x, x->value[chain->tail].grad);
-    return in->needs_grad ? gives(x, chain->x, err) : NB_OK;
+    return chain->input_grad_wanted ? gives(x, chain->x, err) : NB_OK;
+}
+
+/* The step added last reads values of the forward. */
+static void uses_values(NbExecutor *x, NbNnRun *run, NbNodeId id) {
+    const NbOp op = x->g->node[id].op;
+    if (run == nb_nn_pool_backward)
+        uses(x, x->value[source_of(x, id, 0)].value);
+    else if (op == NB_OP_SOFTMAX)
+        uses(x, x->value[id].value);
+    else if (op == NB_OP_MUL || op == NB_OP_DIV || op == NB_OP_MATMUL)
+        for (int i = 0; i < 2; i++)
+            uses(x, x->value[source_of(x, id, i)].value);
 }
 
 /* One step for each input of `id` that wants a gradient; step.unit is the number of the input. */
@@ -286,29 +316,50 @@ static NB_FALLIBLE inputs_backward(NbExecutor *x, NbNnRun *run, NbNodeId id, int
                                    NbError *err) {
     for (int i = 0; i < n_in; i++) {
         const NbNodeId from = source_of(x, id, i);
-        if (!x->value[from].needs_grad)
+        if (!x->value[x->g->node[id].in[i]].needs_grad)
             continue;
         NB_TRY(add_step(x, &(NbNnStep){.run = run, .node = id, .unit = i}, err));
         uses(x, x->value[id].grad);
-        if (run == nb_nn_pool_backward)
-            uses(x, x->value[from].value);
+        uses_values(x, run, id);
         NB_TRY(gives(x, from, err));
     }
     return NB_OK;
 }
 
+static NB_FALLIBLE arithmetic_backward(NbExecutor *x, NbNodeId id, NbError *err) {
+    const NbNode *const node = &x->g->node[id];
+    if (is_plain_sum(x, id))
+        return inputs_backward(x, nb_nn_add_backward, id, node->n_in, err);
+    for (int i = 0; i < node->n_in; i++)
+        needs_scratch(x, nb_nn_arithmetic_scratch(&x->value[node->in[i]]));
+    return inputs_backward(x, nb_nn_arithmetic_backward, id, node->n_in, err);
+}
+
+/* Some step gave one: not where all readers are detached, nor inside of a chain. */
+static bool has_gradient(const NbExecutor *x, NbNodeId id) { return x->value[id].grad >= 0; }
+
 static NB_FALLIBLE node_backward(NbExecutor *x, NbNodeId id, NbError *err) {
     const NbNode *const node = &x->g->node[id];
     const int chain = x->value[id].chain;
     if (chain >= 0)
-        return x->chain[chain].tail == id ? chain_backward(x, chain, err) : NB_OK;
+        return has_gradient(x, id) ? chain_backward(x, chain, err) : NB_OK;
+    if (!has_gradient(x, id))
+        return NB_OK;
     switch (node->op) {
     case NB_OP_CONV: return in_bands(x, id) ? NB_OK : conv_backward(x, x->value[id].conv, err);
     case NB_OP_MAXPOOL: return inputs_backward(x, nb_nn_pool_backward, id, 1, err);
     case NB_OP_UPSAMPLE: return inputs_backward(x, nb_nn_upsample_backward, id, 1, err);
     case NB_OP_PAD: return inputs_backward(x, nb_nn_pad_backward, id, 1, err);
-    case NB_OP_CONCAT: return inputs_backward(x, nb_nn_concat_backward, id, node->n_in, err);
-    case NB_OP_ADD: return inputs_backward(x, nb_nn_add_backward, id, node->n_in, err);
+    case NB_OP_CONCAT: return inputs_backward(x, nb_nn_move_backward, id, node->n_in, err);
+    case NB_OP_ADD:
+    case NB_OP_SUB:
+    case NB_OP_MUL:
+    case NB_OP_DIV: return arithmetic_backward(x, id, err);
+    case NB_OP_MATMUL: return inputs_backward(x, nb_nn_matmul_backward, id, node->n_in, err);
+    case NB_OP_SOFTMAX: return inputs_backward(x, nb_nn_softmax_backward, id, 1, err);
+    case NB_OP_SLICE:
+    case NB_OP_TRANSPOSE:
+    case NB_OP_RESHAPE: return inputs_backward(x, nb_nn_move_backward, id, 1, err);
     case NB_OP_INPUT:
     case NB_OP_PARAM:
     case NB_OP_QUANT:
@@ -319,14 +370,6 @@ static NB_FALLIBLE node_backward(NbExecutor *x, NbNodeId id, NbError *err) {
     case NB_OP_SIGMOID:
     case NB_OP_HARDTANH:
     case NB_OP_SCALE:
-    case NB_OP_SUB:
-    case NB_OP_MUL:
-    case NB_OP_DIV:
-    case NB_OP_MATMUL:
-    case NB_OP_SOFTMAX:
-    case NB_OP_SLICE:
-    case NB_OP_TRANSPOSE:
-    case NB_OP_RESHAPE:
     case NB_OP_DETACH:
     case NB_OP_THRESHOLD:
     case NB_OP_DEQUANT:
@@ -341,9 +384,9 @@ static bool computed(const NbExecutor *x, NbNodeId id) {
 }
 
 static NB_FALLIBLE make_backward(NbExecutor *x, NbError *err) {
-    for (int i = 0; i < x->g->n_outputs; i++) {
+    for (int i = x->options.first_output; i < x->g->n_outputs; i++) {
         const NbNodeId id = x->value[x->g->output[i]].source;
-        if (!x->value[id].needs_grad)
+        if (!x->value[x->g->output[i]].needs_grad)
             continue;
         NB_TRY(add_step(x, &(NbNnStep){.run = nb_nn_seed_backward, .node = id, .unit = i}, err));
         NB_TRY(gives(x, id, err));
@@ -358,8 +401,11 @@ NbStatus nb_nn_make_steps(NbExecutor *x, NbError *err) {
     for (NbNodeId id = 0; id < x->g->n_nodes; id++)
         if (computed(x, id))
             NB_TRY(node_forward(x, id, err));
-    for (int i = 0; i < x->g->n_outputs; i++)
-        NB_TRY(make_output(x, i, err));
+    for (int i = 0; i < x->g->n_outputs; i++) {
+        x->output[i] = -1;
+        if (i >= x->options.first_output)
+            NB_TRY(make_output(x, i, err));
+    }
     NB_TRY(end_phase(x, err));
     x->n_forward_phases = x->n_phases;
     return x->options.training ? make_backward(x, err) : NB_OK;

@@ -140,6 +140,7 @@ typedef struct Growth {
     int n;
     int height;
     int width;
+    NbNodeId rows; /* a value that is no picture; -1: none yet */
 } Growth;
 
 static unsigned below(Growth *w, unsigned n) { return nb_random_below(&w->net->random, n); }
@@ -233,20 +234,121 @@ static NbNodeId grow_layout(Growth *w, NbNodeId x) {
     return net_node(w->net, NB_OP_PAD, 1, &x, &(NbAttr){.pad = {.pad = {1, 0, 0, 2}}});
 }
 
+static NbNodeId grow_slice(Growth *w, NbNodeId x, int axis, bool one) {
+    const int64_t n = shape_of(w, x).dim[axis];
+    NbSliceAttr a = {.axis = axis, .start = (int64_t)below(w, (unsigned)n), .step = 1};
+    a.stop = one ? a.start + 1 : a.start + 1 + (int64_t)below(w, (unsigned)(n - a.start));
+    if (!one)
+        a.step = 1 + (int64_t)below(w, 2);
+    return net_node(w->net, NB_OP_SLICE, 1, &x, &(NbAttr){.slice = a});
+}
+
+/* x and something that may have to be broadcast: a part of it, or a constant. */
+static NbNodeId grow_arithmetic(Growth *w, NbNodeId x) {
+    static const NbOp op[] = {NB_OP_ADD, NB_OP_SUB, NB_OP_MUL, NB_OP_DIV};
+    const NbOp chosen = op[below(w, 4)];
+    NbNodeId in[2] = {x, x};
+    if (below(w, 4) == 0) {
+        const int64_t dim[3] = {shape_of(w, x).dim[1], 1, 1};
+        in[1] = param(w->net, NB_PARAM_CONST, 3, dim, 0.5, 1.5);
+    } else {
+        for (int axis = 1; axis < 4; axis++)
+            if (below(w, 2))
+                in[1] = grow_slice(w, in[1], axis, true);
+        in[1] = net_unary(w->net, chosen == NB_OP_DIV ? NB_OP_SIGMOID : NB_OP_HARDTANH, in[1]);
+        if (below(w, 2) && chosen != NB_OP_DIV) {
+            const NbNodeId first = in[0];
+            in[0] = in[1];
+            in[1] = first;
+        }
+    }
+    if (coded(w, x) && chosen == NB_OP_ADD)
+        in[0] = net_unary(w->net, NB_OP_SCALE, in[0]);
+    return net_node(w->net, chosen, 2, in, NULL);
+}
+
+static NbNodeId grow_transpose(Growth *w, NbNodeId x, int rank, int a, int b) {
+    NbAttr attr = {0};
+    for (int d = 0; d < rank; d++)
+        attr.transpose.perm[d] = d == a ? b : d == b ? a : d;
+    return net_node(w->net, NB_OP_TRANSPOSE, 1, &x, &attr);
+}
+
+static NbNodeId grow_reshape(Growth *w, NbNodeId x, NbNodeId like, NbReshapeAttr a) {
+    const NbNodeId in[2] = {x, like};
+    return net_node(w->net, NB_OP_RESHAPE, like < 0 ? 1 : 2, in, &(NbAttr){.reshape = a});
+}
+
+static NbNodeId maybe_quant(Growth *w, NbNodeId x) {
+    return w->net->quantized && below(w, 2) ? grow_quant(w, x) : x;
+}
+
+/* As PSA does: heads, query and key from the first channels, values from all. */
+static NbNodeId grow_attention(Growth *w, NbNodeId x) {
+    const NbShape s = shape_of(w, x);
+    const int64_t heads = s.dim[1] % 2 ? 1 : 2;
+    const NbNodeId all =
+        grow_reshape(w, x, -1, (NbReshapeAttr){.n = 4, .dim = {0, heads, s.dim[1] / heads, -1}});
+    NbNodeId q = maybe_quant(w, grow_slice(w, all, 2, true));
+    NbNodeId k = maybe_quant(w, grow_slice(w, all, 2, true));
+    if (coded(w, q) && !coded(w, x) && below(w, 2))
+        k = q;
+    NbNodeId in[2] = {grow_transpose(w, q, 4, 2, 3), k};
+    NbNodeId y = net_node(w->net, NB_OP_MATMUL, 2, in, NULL);
+    y = net_unary(w->net, NB_OP_SCALE, y);
+    y = net_node(w->net, NB_OP_SOFTMAX, 1, &y, &(NbAttr){.softmax = {.axis = 3}});
+    w->rows = y = maybe_quant(w, y);
+    in[0] = maybe_quant(w, all);
+    in[1] = grow_transpose(w, y, 4, 2, 3);
+    y = net_node(w->net, NB_OP_MATMUL, 2, in, NULL);
+    return grow_reshape(w, y, x, (NbReshapeAttr){.n = 4, .dim = {0, s.dim[1], 0, 0}});
+}
+
+/* There and back through shapes that have no factors in common, and a product with one vector. */
+static NbNodeId grow_rows(Growth *w, NbNodeId x) {
+    const NbShape s = shape_of(w, x);
+    const int64_t c = s.dim[1];
+    NbNodeId y = grow_reshape(w, x, -1, (NbReshapeAttr){.n = 3, .dim = {0, s.dim[3], -1}});
+    const int64_t dim[2] = {c * s.dim[2], 1};
+    const NbNodeId in[2] = {y, param(w->net, NB_PARAM_CONST, 2, dim, -0.5, 0.5)};
+    w->rows = net_node(w->net, NB_OP_MATMUL, 2, in, NULL);
+    y = below(w, 2) ? grow_activation(w, y) : y;
+    const int64_t back[4] = {0, below(w, 2) ? c : -1, s.dim[2], s.dim[3]};
+    return grow_reshape(w, y, -1,
+                        (NbReshapeAttr){.n = 4, .dim = {back[0], back[1], back[2], back[3]}});
+}
+
+/* What is neither convolution nor layout of pictures. */
+static NbNodeId grow_general(Growth *w, NbNodeId x) {
+    const NbShape s = shape_of(w, x);
+    switch (below(w, 8)) {
+    case 0: return net_node(w->net, NB_OP_DETACH, 1, &x, NULL);
+    case 1: return grow_slice(w, x, 1 + (int)below(w, 3), false);
+    case 2: return grow_transpose(w, x, 4, 1 + (int)below(w, 3), 1 + (int)below(w, 3));
+    case 3:
+        return net_node(w->net, NB_OP_SOFTMAX, 1, &x,
+                        &(NbAttr){.softmax = {.axis = 1 + (int)below(w, 3)}});
+    case 4: return s.dim[2] * s.dim[3] <= 120 ? grow_attention(w, x) : grow_arithmetic(w, x);
+    case 5: return grow_rows(w, x);
+    default: return grow_arithmetic(w, x);
+    }
+}
+
 void net_random(Net *net, int height, int width, int layers) {
-    Growth w = {.net = net, .height = height, .width = width};
+    Growth w = {.net = net, .height = height, .width = width, .rows = -1};
     w.id[w.n++] = net_input(net, 1 + (int)nb_random_below(&net->random, 4));
     w.id[w.n] = grow_conv(&w, w.id[0]);
     w.n++;
     for (int i = 0; i < layers; i++) {
         const NbNodeId x = below(&w, 3) ? w.id[w.n - 1] : any(&w);
-        const unsigned what = below(&w, 8);
+        const unsigned what = below(&w, 11);
         w.id[w.n] = what < 4   ? grow_conv(&w, x)
                     : what < 6 ? grow_join(&w, x)
                     : what < 7 ? grow_layout(&w, x)
-                               : grow_activation(&w, x);
+                    : what < 8 ? grow_activation(&w, x)
+                               : grow_general(&w, x);
         w.n++;
     }
-    const NbNodeId out[] = {w.id[w.n - 1], w.id[w.n / 2], w.id[w.n - 2]};
-    net_outputs(net, 3, out);
+    const NbNodeId out[] = {w.id[w.n - 1], w.id[w.n / 2], w.id[w.n - 2], w.rows};
+    net_outputs(net, w.rows < 0 ? 3 : 4, out);
 }

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <string.h>
 
 void must(NbStatus status, const NbError *err) {
     if (status != NB_OK)
@@ -16,6 +17,10 @@ void must(NbStatus status, const NbError *err) {
 
 /* NHWC of `count` pictures from NCHW. */
 void to_nhwc(const float *from, const NbShape *s, int count, float *to) {
+    if (s->rank != 4) {
+        memcpy(to, from, nb_shape_count(s) / (size_t)s->dim[0] * (size_t)count * sizeof *to);
+        return;
+    }
     const int64_t pixels = s->dim[2] * s->dim[3];
     for (int64_t n = 0; n < count; n++)
         for (int64_t p = 0; p < pixels; p++)
@@ -24,6 +29,10 @@ void to_nhwc(const float *from, const NbShape *s, int count, float *to) {
 }
 
 void to_nchw(const float *from, const NbShape *s, int count, float *to) {
+    if (s->rank != 4) {
+        to_nhwc(from, s, count, to);
+        return;
+    }
     const int64_t pixels = s->dim[2] * s->dim[3];
     for (int64_t n = 0; n < count; n++)
         for (int64_t c = 0; c < s->dim[1]; c++)

@@ -31,7 +31,7 @@ void must(NbStatus status, const NbError *err);
 void pair_open(Pair *p, const NbExecutorOptions *options, int count, int threads);
 void pair_close(Pair *p);
 
-/* NHWC of `count` pictures from NCHW, and back. */
+/* NHWC of `count` pictures from NCHW, and back; other ranks are copied. */
 void to_nhwc(const float *from, const NbShape *s, int count, float *to);
 void to_nchw(const float *from, const NbShape *s, int count, float *to);
 

@@ -57,8 +57,7 @@ static void every_kept_value_equals_the_interpreter(void **state) {
         int kept = 0;
         for (NbNodeId id = 0; id < p.twin.n_nodes; id++) {
             bool coded = false;
-            const size_t n =
-                p.twin.node[id].shape.rank == 4 ? nb_shape_count(&p.twin.node[id].shape) : 0;
+            const size_t n = nb_shape_count(&p.twin.node[id].shape);
             float *const got = NB_NEW(&p.arena, float, n + 1);
             float *const want = NB_NEW(&p.arena, float, n + 1);
             if (p.twin.node[id].op == NB_OP_PARAM ||
@@ -125,7 +124,7 @@ static double training_distance(Pair *p, const NbTensor *d) {
         assert_int_equal(got != NULL, nb_param_trained(node));
         if (got)
             worst = fmax(worst, distance(got, nb_f32(&d[id]), n));
-        expect_close(nb_f32(&p->net.g.node[id].param), nb_f32(&node->param), n, 1e-6, "parameter",
+        expect_close(nb_f32(&p->net.g.node[id].param), nb_f32(&node->param), n, 4e-6, "parameter",
                      id);
     }
     return worst;
@@ -152,7 +151,7 @@ static void training_is_close(int first, bool quantized, bool quantizers, double
         parted += far > tolerance;
         pair_close(&p);
     }
-    if (parted > 2)
+    if (parted > 4)
         fail_msg("%d of 60 networks differ by more than %g of the largest value", parted,
                  tolerance);
 }

@@ -182,11 +182,44 @@ static void quick_silu_and_sigmoid_are_near_the_reference(void **state) {
                 const double far = fabs((double)y[j][i] - want[j]);
                 const double of = j % 2 ? 1.0 + fabs((double)x[i]) : fabs(want[j]);
                 if (!(far <= 0x4p-23 * of))
-                    fail_msg("function %d at %a: %a, %a expected", j, (double)x[i],
-                             (double)y[j][i], want[j]);
+                    fail_msg("function %d at %a: %a, %a expected", j, (double)x[i], (double)y[j][i],
+                             want[j]);
             }
         }
     }
+}
+
+/* Products in double are sums in order, rounded once; those in float32 have one order too. */
+static void products_and_softmax_have_the_bits_of_plain_loops(void **state) {
+    (void)state;
+    static const size_t sizes[][3] = {{1, 1, 1}, {5, 7, 3}, {4, 9, 32}, {9, 6, 71}, {13, 2, 40}};
+    static Data d;
+    static float y[2][N];
+    for (int isa = 0; isa <= (int)nb_isa_detect(); isa++)
+        for (size_t t = 0; t < sizeof sizes / sizeof *sizes; t++) {
+            const NbNnKernels *const k = nb_nn_kernels((NbIsa)isa);
+            const size_t *const s = sizes[t];
+            fill(&d, (int)t);
+            k->matmul(d.x, d.g, s, y[0]);
+            k->matmul_quick(d.x, d.g, s, y[1]);
+            for (size_t i = 0; i < s[0]; i++)
+                for (size_t j = 0; j < s[2]; j++) {
+                    double sum = 0.0;
+                    float quick = 0.0F;
+                    for (size_t l = 0; l < s[1]; l++) {
+                        sum += (double)d.x[i * s[1] + l] * (double)d.g[l * s[2] + j];
+                        quick += d.x[i * s[1] + l] * d.g[l * s[2] + j];
+                    }
+                    assert_true(same(y[0][i * s[2] + j], (float)sum));
+                    assert_true(same(y[1][i * s[2] + j], quick));
+                }
+            const size_t n = s[1] * s[2];
+            d.x[n / 2] = t == 3 ? NAN : d.x[n / 2];
+            nb_softmax(d.x, n, 1, y[0]);
+            k->softmax(d.x, n, y[1]);
+            for (size_t i = 0; i < n; i++)
+                assert_true(same(y[0][i], y[1][i]));
+        }
 }
 
 int main(void) {
@@ -194,6 +227,7 @@ int main(void) {
         cmocka_unit_test(every_version_gives_the_bits_of_plain_c),
         cmocka_unit_test(one_loop_gives_the_bits_of_three),
         cmocka_unit_test(silu_and_sigmoid_have_the_bits_of_the_reference),
+        cmocka_unit_test(products_and_softmax_have_the_bits_of_plain_loops),
         cmocka_unit_test(quick_silu_and_sigmoid_are_near_the_reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,6 +59,12 @@ typedef struct NbNnKernels {
     /* The same to a few units in the last place, and the derivative; either may be NULL. */
     void (*silu_quick)(const float *x, size_t n, float *y, float *slope);
     void (*sigmoid_quick)(const float *x, size_t n, float *y, float *slope);
+    /* c [m, n] = a [m, k] * b [k, n] in dense rows, size m, k, n: sums in order of k, in double and
+     * rounded once, or in float32. c is neither a nor b. */
+    void (*matmul)(const float *a, const float *b, const size_t size[3], float *c);
+    void (*matmul_quick)(const float *a, const float *b, const size_t size[3], float *c);
+    /* nb_softmax of n > 0 numbers side by side, to the bit */
+    void (*softmax)(const float *x, size_t n, float *y);
     /* y *= x */
     void (*times)(const float *x, size_t n, float *y);
     void (*quant)(const float *x, const NbNnQuant *q, size_t n, float *codes);
