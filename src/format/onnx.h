@@ -197,6 +197,9 @@ NB_FALLIBLE nb_onnx_read_tensor(const char *path, NbBytes bytes, NbArena *arena,
  */
 NB_FALLIBLE nb_onnx_write(const NbOnnxModel *model, const char *path, NbError *err);
 
+/* The bytes that nb_onnx_write would write, in the arena. */
+NB_FALLIBLE nb_onnx_pack(const NbOnnxModel *model, NbArena *arena, NbBytes *out, NbError *err);
+
 /* "FLOAT", "INT64", ...; "type N" never: a number without a name gives "unknown". */
 const char *nb_onnx_type_name(int type);
 

@@ -347,6 +347,24 @@ static NB_FALLIBLE put(const NbOnnxPb__ModelProto *p, const char *path, NbError 
     return nb_writer_commit(sink.file, err);
 }
 
+/* The packed message without a file. */
+static NB_FALLIBLE pack(const NbOnnxPb__ModelProto *p, NbArena *arena, NbBytes *out, NbError *err) {
+    const size_t bytes = nb_onnx_pb__model_proto__get_packed_size(p);
+    unsigned char *const data = bytes > INT32_MAX ? NULL : nb_arena_take(arena, bytes + 1, 1);
+    if (!data)
+        return nb_fail(NB_ERR_NOMEM, err, "out of memory for an ONNX file of %zu bytes", bytes);
+    *out = (NbBytes){data, nb_onnx_pb__model_proto__pack(p, data)};
+    return NB_OK;
+}
+
+NbStatus nb_onnx_pack(const NbOnnxModel *model, NbArena *arena, NbBytes *out, NbError *err) {
+    Writing w = {.err = err, .place = "model"};
+    const NbOnnxPb__ModelProto *const p = model_of(&w, model);
+    const NbStatus status = p ? pack(p, arena, out, err) : w.status;
+    nb_arena_release(&w.arena);
+    return status;
+}
+
 NbStatus nb_onnx_write(const NbOnnxModel *model, const char *path, NbError *err) {
     Writing w = {.err = err, .place = "model"};
     const NbOnnxPb__ModelProto *const p = model_of(&w, model);
