@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/export_reference.h"
+
+#include "base/random.h"
+#include "detect/picture.h"
+#include "detect/yolov5_decode.h"
+#include "detect/yolov8_decode.h"
+#include "graph/interpret.h"
+#include "nn/executor.h"
+
+#include <math.h>
+#include <string.h>
+
+void nb_export_pictures(uint64_t seed, int count, int height, int width, uint8_t *out) {
+    enum { BLOCK = 16 };
+    for (int i = 0; i < count; i++) {
+        NbRandom noise = nb_random(seed, NB_RANDOM_TEST, (uint32_t)i, 0);
+        for (int y = 0; y < height; y++)
+            for (int x = 0; x < width; x++) {
+                NbRandom block = nb_random(seed, NB_RANDOM_TEST, (uint32_t)i,
+                                           1 + (uint32_t)(y / BLOCK * 65536 + x / BLOCK));
+                for (int c = 0; c < 3; c++) {
+                    const int base = (int)nb_random_below(&block, 224);
+                    *out++ = (uint8_t)(base + (int)nb_random_below(&noise, 32));
+                }
+            }
+    }
+}
+
+/* ---- levels ---- */
+
+typedef struct Reference {
+    NbModel *m;
+    const NbOnnxOptions *options;
+    int count;
+    NbArena *arena;
+    float *level[NB_MAX_LEVELS]; /* [count, channels, ny, nx] */
+    int64_t channels, ny[NB_MAX_LEVELS], nx[NB_MAX_LEVELS];
+    int64_t cells;
+} Reference;
+
+static float *floats(Reference *r, int64_t n) { return NB_NEW(r->arena, float, (size_t)n); }
+
+static NB_FALLIBLE find_levels(Reference *r, NbError *err) {
+    const NbHead *head = &r->m->head;
+    const NbGraph *g = &r->m->graph;
+    r->channels = nb_head_channels(head);
+    for (int l = 0; l < head->levels; l++) {
+        const NbShape *s = &g->node[g->output[nb_head_first(head) + l]].shape;
+        r->ny[l] = s->dim[2];
+        r->nx[l] = s->dim[3];
+        r->cells += s->dim[2] * s->dim[3];
+        r->level[l] = floats(r, r->count * r->channels * s->dim[2] * s->dim[3]);
+        if (!r->level[l])
+            return nb_fail_memory(err, "outputs");
+    }
+    return NB_OK;
+}
+
+static NB_FALLIBLE execute(Reference *r, const uint8_t *images, NbPool *pool, NbError *err) {
+    const NbExecutorOptions options = {
+        .batch = r->count, .height = r->options->height, .width = r->options->width, .pool = pool};
+    NbExecutor *x = NULL;
+    NB_TRY(nb_executor_new(&r->m->graph, &options, &x, err));
+    const NbStatus status = nb_executor_forward(x, images, r->count, false, err);
+    for (int l = 0; status == NB_OK && l < r->m->head.levels; l++) {
+        const float *from = nb_executor_output(x, nb_head_first(&r->m->head) + l);
+        const int64_t area = r->ny[l] * r->nx[l];
+        for (int64_t b = 0; b < r->count; b++)
+            for (int64_t i = 0; i < area; i++)
+                for (int64_t c = 0; c < r->channels; c++)
+                    r->level[l][(b * r->channels + c) * area + i] = *from++;
+    }
+    nb_executor_free(x);
+    return status;
+}
+
+/* ---- decoding ---- */
+
+static NB_FALLIBLE take_output(Reference *r, int i, int rank, const int64_t *dim,
+                               NbExportOutputs *out, NbError *err) {
+    const NbShape shape = nb_shape(rank, dim);
+    return nb_tensor_new(r->arena, NB_F32, &shape, &out->tensor[i], err);
+}
+
+static NB_FALLIBLE give_levels(Reference *r, NbExportOutputs *out, NbError *err) {
+    out->n = r->m->head.levels;
+    for (int l = 0; l < out->n; l++) {
+        const int64_t dim[4] = {r->count, r->channels, r->ny[l], r->nx[l]};
+        NB_TRY(take_output(r, l, 4, dim, out, err));
+        memcpy(out->tensor[l].data, r->level[l], nb_tensor_count(&out->tensor[l]) * sizeof(float));
+    }
+    return NB_OK;
+}
+
+static NB_FALLIBLE give_logits(Reference *r, NbExportOutputs *out, NbError *err) {
+    out->n = 1;
+    NB_TRY(take_output(r, 0, 3, (const int64_t[]){r->count, r->channels, r->cells}, out, err));
+    float *to = nb_f32(&out->tensor[0]);
+    for (int64_t row = 0; row < r->count * r->channels; row++)
+        for (int l = 0; l < r->m->head.levels; l++) {
+            const int64_t area = r->ny[l] * r->nx[l];
+            memcpy(to, r->level[l] + row * area, (size_t)area * sizeof *to);
+            to += area;
+        }
+    return NB_OK;
+}
+
+static NB_FALLIBLE give_yolov5(Reference *r, NbExportOutputs *out, NbError *err) {
+    const NbHead *head = &r->m->head;
+    const int64_t no = 5 + head->nc;
+    out->n = 1;
+    NB_TRY(
+        take_output(r, 0, 3, (const int64_t[]){r->count, head->anchors * r->cells, no}, out, err));
+    float *to = nb_f32(&out->tensor[0]);
+    for (int b = 0; b < r->count; b++)
+        for (int l = 0; l < head->levels; l++) {
+            const int64_t area = r->ny[l] * r->nx[l];
+            const NbHeadLevel level = {.raw = r->level[l],
+                                       .ny = (int)r->ny[l],
+                                       .nx = (int)r->nx[l],
+                                       .sb = r->channels * area,
+                                       .sa = no * area,
+                                       .sy = r->nx[l],
+                                       .sx = 1,
+                                       .sc = area};
+            nb_yolov5_decode(nb_head_decode(head), &level, b, head->anchors, head->nc,
+                             head->anchor[l], head->stride[l], to);
+            to += head->anchors * area * no;
+        }
+    return NB_OK;
+}
+
+/* Rows [cells][4 + nc] of picture b. */
+static void yolov8_rows(const Reference *r, int b, bool corners, float *to) {
+    const NbHead *head = &r->m->head;
+    for (int l = 0; l < head->levels; l++) {
+        const int64_t area = r->ny[l] * r->nx[l];
+        const NbDflLevel level = {.raw = r->level[l] + b * r->channels * area,
+                                  .ny = (int)r->ny[l],
+                                  .nx = (int)r->nx[l],
+                                  .sc = area,
+                                  .sy = r->nx[l],
+                                  .sx = 1,
+                                  .stride = head->stride[l]};
+        nb_yolov8_decode(&level, head->reg_max, head->nc, corners, to);
+        to += area * (4 + head->nc);
+    }
+}
+
+static NB_FALLIBLE give_boxes(Reference *r, NbExportOutputs *out, NbError *err) {
+    const int64_t no = 4 + r->m->head.nc;
+    float *const rows = floats(r, r->cells * no);
+    out->n = 1;
+    NB_TRY(take_output(r, 0, 3, (const int64_t[]){r->count, no, r->cells}, out, err));
+    if (!rows)
+        return nb_fail_memory(err, "outputs");
+    float *to = nb_f32(&out->tensor[0]);
+    for (int b = 0; b < r->count; b++) {
+        yolov8_rows(r, b, false, rows);
+        for (int64_t c = 0; c < no; c++)
+            for (int64_t i = 0; i < r->cells; i++)
+                *to++ = rows[i * no + c];
+    }
+    return NB_OK;
+}
+
+static NB_FALLIBLE give_detections(Reference *r, NbExportOutputs *out, NbError *err) {
+    const NbHead *head = &r->m->head;
+    const int64_t all = r->cells * head->nc;
+    const int64_t n = r->options->max_det < all ? r->options->max_det : all;
+    float *const rows = floats(r, r->cells * (4 + head->nc));
+    out->n = 1;
+    NB_TRY(take_output(r, 0, 3, (const int64_t[]){r->count, n, 6}, out, err));
+    if (!rows)
+        return nb_fail_memory(err, "outputs");
+    float *to = nb_f32(&out->tensor[0]);
+    for (int b = 0; b < r->count; b++) {
+        NbDetection *found = NULL;
+        size_t count = 0;
+        yolov8_rows(r, b, true, rows);
+        NB_TRY(nb_yolov10_top(rows, (size_t)r->cells, head->nc, r->options->max_det, r->arena,
+                              &found, &count, err));
+        for (size_t i = 0; i < count && (int64_t)i < n; i++, to += 6) {
+            memcpy(to, found[i].xyxy, sizeof found[i].xyxy);
+            to[4] = found[i].conf;
+            to[5] = (float)found[i].cls;
+        }
+    }
+    return NB_OK;
+}
+
+NbStatus nb_export_reference(NbModel *m, const NbOnnxOptions *options, const uint8_t *images,
+                             int count, NbPool *pool, NbArena *arena, NbExportOutputs *out,
+                             NbError *err) {
+    Reference r = {.m = m, .options = options, .count = count, .arena = arena};
+    NB_TRY(nb_graph_infer(&m->graph, count, options->height, options->width, err));
+    NB_TRY(find_levels(&r, err));
+    NB_TRY(execute(&r, images, pool, err));
+    switch (options->form) {
+    case NB_ONNX_LEVELS: return give_levels(&r, out, err);
+    case NB_ONNX_LOGITS: return give_logits(&r, out, err);
+    case NB_ONNX_BOXES: return give_boxes(&r, out, err);
+    case NB_ONNX_DETECT: break;
+    }
+    if (m->head.kind == NB_HEAD_YOLOV5)
+        return give_yolov5(&r, out, err);
+    return m->head.kind == NB_HEAD_YOLOV10 ? give_detections(&r, out, err)
+                                           : give_boxes(&r, out, err);
+}
+
+/* ---- comparing ---- */
+
+static bool near(float expected, float found, double tolerance) {
+    return fabs((double)expected - (double)found) <= tolerance * (1.0 + fabs((double)expected));
+}
+
+static bool same_row(const float *a, const float *b, double tolerance) {
+    for (int i = 0; i < 5; i++)
+        if (!near(a[i], b[i], tolerance))
+            return false;
+    return a[5] == b[5];
+}
+
+static void note(NbExportCount *count, const float *a, const float *b, int n, double tolerance) {
+    for (int i = 0; i < n; i++) {
+        const double off = fabs((double)a[i] - (double)b[i]);
+        count->mismatches += !near(a[i], b[i], tolerance);
+        if (!(off <= count->max_abs))
+            count->max_abs = off;
+    }
+    count->values += n;
+}
+
+/* The row of found [n] that belongs to `row` and is not taken yet; -1: none. */
+static int64_t partner(const float *row, const float *found, int64_t at, int64_t n, bool *taken,
+                       double tolerance) {
+    for (int64_t k = 0; k < n; k++) {
+        const int64_t i = (at + k) % n; /* the same place first */
+        if (!taken[i] && same_row(row, found + 6 * i, tolerance)) {
+            taken[i] = true;
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void compare_detections(const float *expected, const float *found, int64_t n,
+                               double tolerance, NbExportCount *count) {
+    NbArena arena = {0};
+    bool *const taken = NB_NEW(&arena, bool, (size_t)n);
+    const float last = n ? expected[6 * (n - 1) + 4] : 0.0F;
+    for (int64_t i = 0; taken && i < n; i++) {
+        const float *const row = expected + 6 * i;
+        const int64_t other = partner(row, found, i, n, taken, tolerance);
+        if (other >= 0)
+            note(count, row, found + 6 * other, 6, tolerance);
+        else if (near(last, row[4], tolerance) && near(last, found[6 * i + 4], tolerance))
+            count->values += 6;
+        else
+            note(count, row, found + 6 * i, 6, tolerance);
+    }
+    if (!taken)
+        count->mismatches += 6 * n;
+    nb_arena_release(&arena);
+}
+
+void nb_export_compare(const NbTensor *expected, const NbTensor *found, bool detections,
+                       double tolerance, NbExportCount *count) {
+    const int64_t n = (int64_t)nb_tensor_count(expected);
+    if (!nb_shape_equal(&expected->shape, &found->shape) || found->dtype != NB_F32) {
+        count->values += n;
+        count->mismatches += n;
+        count->max_abs = INFINITY;
+        return;
+    }
+    const float *const a = nb_f32(expected);
+    const float *const b = nb_f32(found);
+    if (!detections) {
+        for (int64_t i = 0; i < n; i++)
+            note(count, a + i, b + i, 1, tolerance);
+        return;
+    }
+    const int64_t rows = expected->shape.dim[1];
+    for (int64_t i = 0; i < expected->shape.dim[0]; i++)
+        compare_detections(a + i * rows * 6, b + i * rows * 6, rows, tolerance, count);
+}
