@@ -66,9 +66,9 @@ NbStatus nb_job_set(NbJob *job, const char *key, const char *value, NbError *err
 }
 
 static NbStatus run_verb(NbJob *job, NbError *err) {
-    NB_TRY(nb_job_resolve_cfg(job, err));
     if (nb_job_has(job, NB_OPT_settings))
         NB_TRY(nb_job_read_settings(job, nb_job_str(job, NB_OPT_settings), err));
+    NB_TRY(nb_job_resolve_cfg(job, err));
     NB_TRY(nb_job_check_settings(job, err));
     nb_job_put(job, "schema", json_integer(1));
     nb_job_put(job, "verb", json_string(job->verb->info.name));

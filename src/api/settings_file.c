@@ -63,15 +63,15 @@ static NbStatus apply_peer_key(NbJob *job, const char *path, const NbYaml *key, 
     return NB_OK;
 }
 
-/* A list of scalars as "[0,2,5]". NULL: something else is in it, or memory is out. */
+/* A list of scalars as "0,2,5". NULL: something else is in it, or memory is out. */
 static const char *list_text(NbJob *job, const NbYaml *list) {
-    const char *text = "[";
+    const char *text = "";
     for (int i = 0; text && i < list->count; i++) {
         if (list->item[i]->kind != NB_YAML_SCALAR)
             return NULL;
         text = nb_arena_printf(&job->arena, "%s%s%s", text, i ? "," : "", list->item[i]->text);
     }
-    return text ? nb_arena_printf(&job->arena, "%s]", text) : NULL;
+    return text;
 }
 
 /* The text of a value; NULL: it has none. */
@@ -82,10 +82,10 @@ static const char *value_text(NbJob *job, const NbYaml *root, const NbYaml *key,
     if (value->kind != NB_YAML_LIST)
         return NULL;
     /* YOLOv5's opt.yaml: one number in brackets is a number of layers */
-    if (strcmp(key->text, "freeze") == 0 && value->count == 1 && nb_yaml_get(root, "weights") &&
-        value->item[0]->kind == NB_YAML_SCALAR)
-        return value->item[0]->text;
-    return list_text(job, value);
+    const bool layers =
+        strcmp(key->text, "freeze") == 0 && !(value->count == 1 && nb_yaml_get(root, "weights"));
+    const char *const text = list_text(job, value);
+    return text && layers ? nb_arena_printf(&job->arena, "[%s]", text) : text;
 }
 
 static NbStatus apply(NbJob *job, const char *path, const NbYaml *root, int i, NbError *err) {

@@ -2,6 +2,7 @@
  *
  * Learning rates, momenta and accumulation against the original trainers. */
 #include "support/vectors.h"
+#include "train/recipe.h"
 #include "train/schedule.h"
 
 #include <math.h>
@@ -19,40 +20,60 @@ static void assert_near(double got, double want, double most) {
         fail_msg("expected %.9g, got %.9g", want, got);
 }
 
-static NbSchedule schedule_of(const NbCase *c) {
+/* The recipe of a peer; false: its rules are those of a later version, and the schedule alone is
+ * compared. */
+static bool recipe_of(const NbCase *c, NbHyper *out) {
     const char *const kind = nb_case_string(c, "kind", "q");
-    return (NbSchedule){.epochs = (int)nb_case_number(c, "epochs", 1),
-                        .batches = (int)nb_case_number(c, "nb", 1),
-                        .batch = (int)nb_case_number(c, "batch", 1),
-                        .nbs = (int)nb_case_number(c, "nbs", 64),
-                        .cosine = nb_case_bool(c, "cosine", true),
-                        .linear_reaches_end = strcmp(kind, "q") == 0,
-                        .late = strcmp(kind, "ul") != 0,
-                        .warmup = (int)nb_case_number(c, "nw", 0),
-                        .lr0 = nb_case_number(c, "lr0", 0.01),
-                        .lrf = nb_case_number(c, "lrf", 0.1),
-                        .momentum = nb_case_number(c, "momentum", 0.937),
-                        .warmup_momentum = nb_case_number(c, "warmup_momentum", 0.8),
-                        .warmup_bias_lr = nb_case_number(c, "warmup_bias_lr", 0.1)};
+    *out = strcmp(kind, "q") == 0 ? nb_hyper_default(true) : nb_hyper_ultralytics();
+    out->epochs = (int)nb_case_number(c, "epochs", 1);
+    out->batch = (int)nb_case_number(c, "batch", 1);
+    out->nbs = (int)nb_case_number(c, "nbs", 64);
+    out->cos_lr = nb_case_bool(c, "cosine", true);
+    out->lr0 = nb_case_number(c, "lr0", 0.01);
+    out->lrf = nb_case_number(c, "lrf", 0.1);
+    out->momentum = nb_case_number(c, "momentum", 0.937);
+    out->warmup_epochs = nb_case_number(c, "warmup_epochs", 3.0);
+    out->warmup_momentum = nb_case_number(c, "warmup_momentum", 0.8);
+    out->warmup_bias_lr = nb_case_number(c, "warmup_bias_lr", 0.1);
+    return strcmp(kind, "ul") != 0;
 }
 
 static int check_case(const NbCase *c) {
     size_t n = 0;
     const float *const ni = nb_case_f32(c, "ni", &n);
-    const NbSchedule s = schedule_of(c);
-    float *const values = calloc(4 * n, sizeof *values);
+    NbHyper h;
+    const bool known = recipe_of(c, &h);
+    NbSchedule s = nb_recipe_schedule(&h, (int)nb_case_number(c, "nb", 1));
+    const int warmup = (int)nb_case_number(c, "nw", 0);
+    if (known)
+        assert_int_equal(s.warmup, warmup);
+    else
+        s.late = false;
+    s.warmup = warmup;
+    float *const values = calloc(6 * n, sizeof *values);
+    int64_t last_step = -1;
+    int64_t iteration = 0;
     for (size_t i = 0; i < n; i++) {
-        const NbRates r = nb_schedule_at(&s, (int64_t)ni[i]);
+        NbRates r = {0};
+        bool stepped = false;
+        for (; iteration <= (int64_t)ni[i]; iteration++) { /* all between the recorded ones */
+            r = nb_schedule_at(&s, iteration);
+            stepped = iteration - last_step >= r.accumulate;
+            if (stepped)
+                last_step = iteration;
+        }
         values[i] = (float)r.lr;
         values[n + i] = (float)r.lr_bias;
         values[2 * n + i] = (float)r.momentum;
         values[3 * n + i] = (float)r.accumulate;
+        values[4 * n + i] = (float)((iteration - 1) / s.batches);
+        values[5 * n + i] = stepped ? 1.0F : 0.0F;
     }
+    static const char *const arrays[] = {"lr",         "lr_bias", "momentum",
+                                         "accumulate", "epoch",   "stepped"};
     int bad = 0;
-    bad += !nb_case_compare(c, "lr", values, n);
-    bad += !nb_case_compare(c, "lr_bias", values + n, n);
-    bad += !nb_case_compare(c, "momentum", values + 2 * n, n);
-    bad += !nb_case_compare(c, "accumulate", values + 3 * n, n);
+    for (size_t k = 0; k < 6; k++)
+        bad += !nb_case_compare(c, arrays[k], values + k * n, n);
     free(values);
     return bad;
 }
