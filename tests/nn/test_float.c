@@ -192,6 +192,32 @@ static void convolutions_are_those_of_the_interpreter(void **state) {
     }
 }
 
+/* PSA: one half as it comes, the other changed; only the first is a slice of what was cut. */
+static void a_half_is_joined_to_what_the_other_became(void **state) {
+    (void)state;
+    for (int order = 0; order < 2; order++) {
+        Case c = {0};
+        net_init(&c.net, 11, false);
+        const ConvSpec spec = {.oc = 16, .kernel = 1, .stride = 1};
+        const NbNodeId x = net_conv(&c.net, net_input(&c.net, 2), 2, spec);
+        NbNodeId half[2];
+        for (int i = 0; i < 2; i++) {
+            const NbAttr attr = {
+                .slice = {.axis = 1, .start = 8 * i, .stop = 8 * i + 8, .step = 1}};
+            half[i] = net_node(&c.net, NB_OP_SLICE, 1, &x, &attr);
+        }
+        const ConvSpec change = {.oc = 8, .kernel = 3, .stride = 1, .pad = 1};
+        half[1 - order] = net_conv(&c.net, half[1 - order], 8, change);
+        const NbAttr axis = {.concat = {.axis = 1}};
+        const NbNodeId joined = net_node(&c.net, NB_OP_CONCAT, 2, half, &axis);
+        const NbNodeId y = net_conv(&c.net, joined, 16, spec);
+        net_outputs(&c.net, 3, (const NbNodeId[]){y, joined, half[order]});
+        case_open(&c, 9, 7);
+        check(&c, &(NbFloatOptions){0}, order);
+        case_close(&c);
+    }
+}
+
 static void only_wanted_outputs_are_computed(void **state) {
     (void)state;
     Case c = {0};
@@ -298,6 +324,7 @@ int main(void) {
         cmocka_unit_test(convolutions_are_those_of_the_interpreter),
         cmocka_unit_test(blocks_are_those_of_the_interpreter),
         cmocka_unit_test(random_networks_are_those_of_the_interpreter),
+        cmocka_unit_test(a_half_is_joined_to_what_the_other_became),
         cmocka_unit_test(only_wanted_outputs_are_computed),
         cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(integers_are_refused),

@@ -102,18 +102,21 @@ static bool is_channel_slice(const NbNode *node) {
 /* Whether inputs i, i + 1, ... are slices that give all channels of one value in order; *whole is
  * that value. Returns how many inputs those are, 0: not so. */
 static int slices_of_one(const NbFloatEngine *x, const NbNode *concat, int i, NbNodeId *whole) {
+    NbNodeId one = -1;
     int64_t at = 0;
     for (int k = i; k < concat->n_in; k++) {
         const NbNode *const part = &x->g->node[x->value[concat->in[k]].source];
         if (!is_channel_slice(part) || part->attr.slice.start != at)
             return 0;
         const NbNodeId from = x->value[part->in[0]].source;
-        if (k > i && from != *whole)
+        if (k > i && from != one)
             return 0;
-        *whole = from;
+        one = from;
         at = part->attr.slice.stop;
-        if (at == x->g->node[from].shape.dim[1])
+        if (at == x->g->node[from].shape.dim[1]) {
+            *whole = one;
             return k - i + 1;
+        }
     }
     return 0;
 }
