@@ -5,8 +5,7 @@
 #include "detect/picture.h"
 #include "detect/yolov5_decode.h"
 #include "detect/yolov8_decode.h"
-#include "graph/interpret.h"
-#include "nn/executor.h"
+#include "nn/float/float.h"
 
 #include <math.h>
 #include <string.h>
@@ -58,20 +57,21 @@ static NB_FALLIBLE find_levels(Reference *r, NbError *err) {
 }
 
 static NB_FALLIBLE execute(Reference *r, const uint8_t *images, NbPool *pool, NbError *err) {
-    const NbExecutorOptions options = {
-        .batch = r->count, .height = r->options->height, .width = r->options->width, .pool = pool};
-    NbExecutor *x = NULL;
-    NB_TRY(nb_executor_new(&r->m->graph, &options, &x, err));
-    const NbStatus status = nb_executor_forward(x, images, r->count, false, err);
-    for (int l = 0; status == NB_OK && l < r->m->head.levels; l++) {
-        const float *from = nb_executor_output(x, nb_head_first(&r->m->head) + l);
-        const int64_t area = r->ny[l] * r->nx[l];
-        for (int64_t b = 0; b < r->count; b++)
-            for (int64_t i = 0; i < area; i++)
-                for (int64_t c = 0; c < r->channels; c++)
-                    r->level[l][(b * r->channels + c) * area + i] = *from++;
-    }
-    nb_executor_free(x);
+    NbFloatOptions options = {.batch = r->count,
+                              .height = r->options->height,
+                              .width = r->options->width,
+                              .first_output = nb_head_first(&r->m->head),
+                              .n_outputs = r->m->head.levels,
+                              .plain = true,
+                              .pool = pool};
+    NbFloatEngine *x = NULL;
+    NB_TRY(nb_isa_choose(NULL, &options.isa, err));
+    NB_TRY(nb_float_new(&r->m->graph, &options, &x, err));
+    const NbStatus status = nb_float_run(x, images, r->count, err);
+    for (int l = 0; status == NB_OK && l < r->m->head.levels; l++)
+        memcpy(r->level[l], nb_float_output(x, l),
+               (size_t)(r->count * r->channels * r->ny[l] * r->nx[l]) * sizeof(float));
+    nb_float_free(x);
     return status;
 }
 

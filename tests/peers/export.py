@@ -17,7 +17,7 @@ import onnxruntime
 
 SIDE = 256
 TOLERANCE = 1e-4  # of 1 + |expected|
-HALF = 4e-2       # the same for float16: weights and sums of 60 layers with 11 bits each
+HALF = 5e-3       # the same for float16: weights and values with 11 bits
 
 
 def matches(expected, found, tolerance):
@@ -85,7 +85,11 @@ class Case:
                 worst = max(rows_match(a, b, TOLERANCE) for a, b in zip(want, got))
                 if worst:
                     self.fail(form, settings, f"{worst} detections differ")
-            elif not detections:
+            elif detections: # float16: other cells may win, with scores as good
+                worst = float(np.abs(want[..., 4] - got[..., 4]).max())
+                if not worst < HALF:
+                    self.fail(form, settings, f"scores off by {worst:.2g}")
+            else:
                 worst = float((np.abs(want - got) / (1 + np.abs(want))).max())
                 if not worst < (HALF if half else TOLERANCE):
                     self.fail(form, settings, f"off by {worst:.2g}")
