@@ -112,6 +112,20 @@ NbStatus nb_runner_run(void *user, const uint8_t *images, int count, NbHeadLevel
     return NB_OK;
 }
 
+/* The runner of the pictures' size. Rectangular batches are sorted, so that one at a time will do.
+ */
+static NbStatus resize(void *user, int height, int width, NbError *err) {
+    NbRunner *const r = user;
+    if (r->model && r->options.height == height && r->options.width == width)
+        return NB_OK;
+    NbModel *const model = r->model;
+    NbRunnerOptions options = r->options;
+    options.height = height;
+    options.width = width;
+    nb_runner_release(r);
+    return nb_runner_new(model, &options, r, err);
+}
+
 static bool should_stop(void *user) { return nb_job_stopped(user); }
 
 NbStatus nb_job_score(NbJob *job, NbModel *model, NbEngineKind kind, int imgsz,
@@ -126,9 +140,13 @@ NbStatus nb_job_score(NbJob *job, NbModel *model, NbEngineKind kind, int imgsz,
     NbValOptions val = nb_job_val_options(job, model, 0.001, 0.6);
     val.samples = samples;
     val.imgsz = imgsz;
+    if (nb_job_bool(job, NB_OPT_rect, false)) {
+        val.rect_stride = nb_head_side(&model->head, 1);
+        val.rect_pad = 0.5;
+    }
     val.should_stop = should_stop;
     val.user = job;
-    const NbRawRun run = {.user = &runner, .run = nb_runner_run};
+    const NbRawRun run = {.user = &runner, .run = nb_runner_run, .resize = resize};
     const NbStatus status = nb_validate(&run, &model->head, NULL, &val, out, err);
     nb_runner_release(&runner);
     return status;

@@ -13,6 +13,7 @@
 #include "base/thread.h"
 #include "data/letterbox.h"
 #include "data/picture.h"
+#include "data/rect.h"
 #include "data/resize.h"
 
 #include <stdlib.h>
@@ -32,7 +33,8 @@ typedef struct Slot {
     int count; /* pictures */
     int done;
     int *sample;        /* [batch] */
-    uint8_t *images;    /* [batch, side, side, 3] */
+    int height, width;  /* of the pictures */
+    uint8_t *images;    /* [batch, height, width, 3] */
     NbPicture *picture; /* [batch] */
     NbArena *arena;     /* [batch]: labels of each */
     int failed;         /* the first picture that failed; count: none */
@@ -59,8 +61,10 @@ typedef struct Worker {
 struct NbLoader {
     NbLoaderOptions options;
     NbPictureSource source;
-    NbArena arena; /* what lives as long as the loader */
-    int batches;   /* in an epoch */
+    NbArena arena;      /* what lives as long as the loader */
+    int batches;        /* in an epoch */
+    NbRectShape *shape; /* [batches]; NULL: all are square */
+    size_t most_bytes;  /* of one picture */
     int ahead;
     int n_slots;
     Slot *slot;
@@ -109,7 +113,7 @@ static void position(const NbLoader *l, int64_t number, int *epoch, int *batch) 
 }
 
 static void order_for(NbLoader *l, int epoch) {
-    if (l->order_epoch == epoch)
+    if (l->order_epoch == epoch || l->shape)
         return;
     const uint32_t n = (uint32_t)l->options.samples->n;
     NbRandom r = nb_random(l->options.seed, NB_RANDOM_SHUFFLE, (uint32_t)epoch, 0);
@@ -129,6 +133,8 @@ static void begin_slot(NbLoader *l, Slot *s) {
     const int first = s->batch * l->options.batch;
     const int left = l->options.samples->n - first;
     s->count = left < l->options.batch ? left : l->options.batch;
+    s->height = l->shape ? l->shape[s->batch].height : l->options.imgsz;
+    s->width = l->shape ? l->shape[s->batch].width : l->options.imgsz;
     s->done = 0;
     s->failed = s->count;
     s->status = NB_OK;
@@ -161,15 +167,18 @@ static void make_one(NbLoader *l, NbPictureScratch *scratch) {
     const NbPictureRequest request = {.epoch = s->epoch,
                                       .place = s->batch * l->options.batch + i,
                                       .sample = s->sample[i],
+                                      .height = s->height,
+                                      .width = s->width,
                                       .mosaic = l->mosaic,
                                       .mixup = l->closed ? 0.0 : l->options.augmentation.mixup};
     nb_mutex_unlock(&l->lock);
     NbError err = {0};
     NbArena *const arena = &s->arena[i];
     empty(arena);
-    const NbStatus status = nb_picture_make(&l->source, &request, scratch,
-                                            s->images + (size_t)i * side_bytes(l->source.imgsz),
-                                            arena, &s->picture[i], &err);
+    const NbStatus status =
+        nb_picture_make(&l->source, &request, scratch,
+                        s->images + (size_t)i * (size_t)s->height * (size_t)s->width * 3, arena,
+                        &s->picture[i], &err);
     nb_mutex_lock(&l->lock);
     if (status != NB_OK && i < s->failed) { /* the same error for any number of threads */
         s->failed = i;
@@ -232,6 +241,10 @@ static NbStatus check_options(const NbLoaderOptions *o, NbError *err) {
     if (o->workers < 0 || o->workers > WORKERS_MAX)
         return nb_fail(NB_ERR_ARGUMENT, err, "workers is %d, expected 0 to %d", o->workers,
                        WORKERS_MAX);
+    if (o->rect_stride > 0 &&
+        (o->augment || o->shuffle || o->drop_last || !(o->rect_pad >= 0.0 && o->rect_pad <= 1.0)))
+        return nb_fail(NB_ERR_ARGUMENT, err,
+                       "rectangular batches are for all pictures in order, without augmentation");
     if (o->drop_last && o->samples->n < o->batch)
         return nb_fail(NB_ERR_ARGUMENT, err, "%d pictures do not fill one batch of %d",
                        o->samples->n, o->batch);
@@ -241,7 +254,7 @@ static NbStatus check_options(const NbLoaderOptions *o, NbError *err) {
 static NbStatus new_slot(NbLoader *l, Slot *s, NbError *err) {
     const size_t n = (size_t)l->options.batch;
     size_t bytes;
-    if (!nb_mul_size(n, side_bytes(l->options.imgsz), &bytes))
+    if (!nb_mul_size(n, l->most_bytes, &bytes))
         return nb_fail_memory(err, "a batch");
     s->sample = NB_NEW(&l->arena, int, n);
     s->images = NB_NEW(&l->arena, uint8_t, bytes);
@@ -250,6 +263,25 @@ static NbStatus new_slot(NbLoader *l, Slot *s, NbError *err) {
     if (!s->sample || !s->images || !s->picture || !s->arena)
         return nb_fail_memory(err, "a batch");
     return NB_OK;
+}
+
+static NbStatus plan_shapes(NbLoader *l, NbError *err) {
+    const NbLoaderOptions *const o = &l->options;
+    l->most_bytes = side_bytes(o->imgsz);
+    if (o->rect_stride <= 0)
+        return NB_OK;
+    l->shape = NB_NEW(&l->arena, NbRectShape, (size_t)l->batches);
+    if (!l->shape)
+        return nb_fail_memory(err, "rectangular batches");
+    NbArena scratch = {0};
+    const NbStatus status = nb_rect_plan(o->samples, o->batch, o->imgsz, o->rect_stride,
+                                         o->rect_pad, &scratch, l->order, l->shape, err);
+    nb_arena_release(&scratch);
+    for (int i = 0; i < l->batches && status == NB_OK; i++) {
+        const size_t bytes = (size_t)l->shape[i].height * (size_t)l->shape[i].width * 3;
+        l->most_bytes = bytes > l->most_bytes ? bytes : l->most_bytes;
+    }
+    return status;
 }
 
 static NbStatus new_memory(NbLoader *l, NbError *err) {
@@ -263,6 +295,7 @@ static NbStatus new_memory(NbLoader *l, NbError *err) {
     l->worker = NB_NEW(&l->arena, Worker, (size_t)o->workers + 1);
     if (!l->slot || !l->order || !l->worker)
         return nb_fail_memory(err, "a loader");
+    NB_TRY(plan_shapes(l, err));
     for (int i = 0; i < l->n_slots; i++)
         NB_TRY(new_slot(l, &l->slot[i], err));
     NB_TRY(nb_picture_cache_new(o->cache_limit, o->samples->n, &l->source.cache, err));
@@ -361,6 +394,9 @@ NbStatus nb_loader_seek(NbLoader *l, int epoch, int batch, int imgsz, double mos
     if (side < SIDE_MIN || side > SIDE_MAX)
         return nb_fail(NB_ERR_ARGUMENT, err, "imgsz is %d, expected %d to %d", side, SIDE_MIN,
                        SIDE_MAX);
+    if (l->shape && side != l->options.imgsz)
+        return nb_fail(NB_ERR_ARGUMENT, err, "rectangular batches have one imgsz, %d",
+                       l->options.imgsz);
     const double wanted = mosaic < 0.0 ? l->options.augmentation.mosaic : mosaic;
     const bool closed = !(mosaic < 0.0) && wanted <= 0.0;
     nb_mutex_lock(&l->lock);
@@ -451,6 +487,8 @@ static NbStatus collect(NbLoader *l, const Slot *s, NbBatch *out, NbError *err) 
     }
     *out = (NbBatch){.count = s->count,
                      .imgsz = l->side,
+                     .height = l->shape ? s->height : l->side,
+                     .width = l->shape ? s->width : l->side,
                      .images = l->side == l->options.imgsz ? s->images : l->sized_images,
                      .target = target,
                      .n_targets = used,

@@ -14,8 +14,11 @@
 typedef struct NbLoaderOptions {
     const NbSamples *samples; /* must outlive the loader */
     int batch;
-    int imgsz;    /* square side */
-    bool augment; /* false: letterbox only, in order (validation) */
+    int imgsz;       /* square side */
+    int rect_stride; /* > 0: rectangular batches of this stride, see rect.h; no augment, no shuffle
+                      */
+    double rect_pad; /* 0.5 in validation */
+    bool augment;    /* false: letterbox only, in order (validation) */
     NbAugment augmentation;
     bool shuffle;
     bool drop_last;
@@ -30,7 +33,8 @@ typedef struct NbLoaderOptions {
 typedef struct NbBatch {
     int count; /* pictures */
     int imgsz;
-    const uint8_t *images; /* [count, imgsz, imgsz, 3] RGB */
+    int height, width;     /* both imgsz unless batches are rectangular */
+    const uint8_t *images; /* [count, height, width, 3] RGB */
     const NbTarget *target;
     size_t n_targets;
     const int *sample;     /* [count]: index into samples (mosaic: of the first picture) */

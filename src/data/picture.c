@@ -25,6 +25,7 @@ typedef struct Making {
     NbArena *arena;
     NbRandom random;
     NbPicture *out;
+    int height, width; /* of the picture that is made */
     NbError *err;
 } Making;
 
@@ -85,24 +86,24 @@ static NbStatus load(Making *m, int sample, NbPixels *out) {
 typedef struct Place {
     float width, height;
     float dx, dy;
-    int limit; /* side of the canvas: boxes are clipped to it */
+    int limit[2]; /* width and height of the canvas: boxes are clipped to it */
 } Place;
 
 static float clip(float v, int hi) { return v < 0.0F ? 0.0F : v > (float)hi ? (float)hi : v; }
 
 static void add_target(Making *m, int cls, const float xyxy[4]) {
-    const int side = m->source->imgsz;
     NbTarget *const t = &m->out->target[m->out->n_targets++];
     *t = (NbTarget){.cls = cls};
-    nb_box_relative(xyxy, side, side, m->source->ultralytics ? 0.0F : NB_BOX_MARGIN, t->xywh);
+    nb_box_relative(xyxy, m->width, m->height, m->source->ultralytics ? 0.0F : NB_BOX_MARGIN,
+                    t->xywh);
 }
 
 /* Takes the polygon to the canvas; NULL: out of memory. */
 static float (*place_polygon(Making *m, const NbPolygon *p, const Place *at))[2] {
     float(*const point)[2] = nb_arena_take(&m->scratch->arena, (size_t)p->n, sizeof *point);
     for (int i = 0; point && i < p->n; i++) {
-        point[i][0] = clip(p->point[i][0] * at->width + at->dx, at->limit);
-        point[i][1] = clip(p->point[i][1] * at->height + at->dy, at->limit);
+        point[i][0] = clip(p->point[i][0] * at->width + at->dx, at->limit[0]);
+        point[i][1] = clip(p->point[i][1] * at->height + at->dy, at->limit[1]);
     }
     return point;
 }
@@ -116,7 +117,7 @@ static NbStatus add_labels(Making *m, int sample, const Place *at, const NbWarp 
         float box[4];
         nb_box_place(s->label[i].xywh, at->width, at->height, at->dx, at->dy, box);
         for (int k = 0; k < 4; k++)
-            box[k] = clip(box[k], at->limit);
+            box[k] = clip(box[k], at->limit[k % 2]);
         bool keep = true;
         if (warp && s->polygon && s->polygon[i].n) {
             const NbPolygon *const p = &s->polygon[i];
@@ -182,7 +183,7 @@ static NbStatus fill_canvas(Making *m, const int sample[TILES], const int centre
                           .height = (float)picture.height,
                           .dx = (float)(tile.x - tile.from_x),
                           .dy = (float)(tile.y - tile.from_y),
-                          .limit = 2 * side};
+                          .limit = {2 * side, 2 * side}};
         NB_TRY(add_labels(m, sample[k], &at, warp));
     }
     return NB_OK;
@@ -220,7 +221,7 @@ static NbStatus make_letterbox(Making *m, int sample, uint8_t *pixels) {
     NbPixels picture = {0};
     NB_TRY(load(m, sample, &picture));
     const NbLetterboxOptions options = {
-        .height = side, .width = side, .no_upscale = !m->source->augment};
+        .height = m->height, .width = m->width, .no_upscale = !m->source->augment};
     const NbLetterbox plan = nb_letterbox_plan(picture.width, picture.height, &options);
     const bool exact = !m->source->compat; /* the source keeps half pixels here */
     const Place at = {.width = exact ? (float)plan.size[0] : (float)(plan.gain[0] * picture.width),
@@ -228,12 +229,14 @@ static NbStatus make_letterbox(Making *m, int sample, uint8_t *pixels) {
                           exact ? (float)plan.size[1] : (float)(plan.gain[1] * picture.height),
                       .dx = exact ? (float)plan.left : (float)plan.half[0],
                       .dy = exact ? (float)plan.top : (float)plan.half[1],
-                      .limit = side};
+                      .limit = {m->width, m->height}};
     m->out->gain = (float)((double)picture.height / s->height);
+    if (!m->source->augment) /* a rounded side may not quite fit a rectangle */
+        m->out->gain *= (float)plan.gain[1];
     m->out->pad[0] = at.dx;
     m->out->pad[1] = at.dy;
     NB_TRY(reserve(m, &sample, 1));
-    const NbPixels out = nb_pixels(pixels, side, side);
+    const NbPixels out = nb_pixels(pixels, m->width, m->height);
     NbWarp warp;
     bool moved = false;
     if (m->source->augment) {
@@ -320,6 +323,8 @@ NbStatus nb_picture_make(const NbPictureSource *source, const NbPictureRequest *
                 .random = nb_random(source->seed, NB_RANDOM_AUGMENT, (uint32_t)r->epoch,
                                     (uint32_t)r->place),
                 .out = out,
+                .height = r->height ? r->height : source->imgsz,
+                .width = r->width ? r->width : source->imgsz,
                 .err = err};
     const NbArenaMark mark = nb_arena_mark(&scratch->arena);
     const NbStatus status = make(&m, r, pixels);

@@ -57,8 +57,9 @@ typedef struct NbPictureRequest {
     int epoch;
     int place; /* in the epoch: with the epoch and the seed it decides every draw */
     int sample;
-    double mosaic; /* probability */
-    double mixup;  /* probability; of mosaics only, unless the source is Ultralytics' */
+    int height, width; /* of a letterbox without augmentation; 0: imgsz */
+    double mosaic;     /* probability */
+    double mixup;      /* probability; of mosaics only, unless the source is Ultralytics' */
 } NbPictureRequest;
 
 typedef struct NbPicture {
@@ -68,7 +69,7 @@ typedef struct NbPicture {
     float pad[2]; /* left, top */
 } NbPicture;
 
-/* pixels: [imgsz, imgsz, 3]. Errors name the file. */
+/* pixels: [imgsz, imgsz, 3], or [height, width, 3]. Errors name the file. */
 NB_FALLIBLE nb_picture_make(const NbPictureSource *source, const NbPictureRequest *request,
                             NbPictureScratch *scratch, uint8_t *pixels, NbArena *arena,
                             NbPicture *out, NbError *err);

@@ -77,6 +77,8 @@ static NbStatus run_batch(Pass *p, NbLoader *loader, NbError *err) {
     const double start = nb_clock_seconds();
     NB_TRY(nb_loader_next(loader, &batch, err));
     const double loaded = nb_clock_seconds();
+    if (p->options->rect_stride > 0)
+        NB_TRY(p->run->resize(p->run->user, batch.height, batch.width, err));
     NB_TRY(p->run->run(p->run->user, batch.images, batch.count, level, err));
     const double computed = nb_clock_seconds();
     nb_arena_release(&p->scratch);
@@ -103,6 +105,8 @@ NbStatus nb_validate(const NbRawRun *run, const NbHead *head, const NbYolov5Loss
                                      .batch = options->batch,
                                      .imgsz = options->imgsz,
                                      .workers = options->workers,
+                                     .rect_stride = options->rect_stride,
+                                     .rect_pad = options->rect_pad,
                                      .cache_limit = options->cache_limit,
                                      .disk_cache = options->disk_cache};
     NbLoader *loader = NULL;

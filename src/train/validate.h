@@ -14,6 +14,8 @@
 typedef struct NbRawRun {
     void *user;
     NbStatus (*run)(void *user, const uint8_t *images, int count, NbHeadLevel *level, NbError *err);
+    /* The pictures of the next calls have this size; NULL: only the size it was made for. */
+    NbStatus (*resize)(void *user, int height, int width, NbError *err);
 } NbRawRun;
 
 typedef struct NbValOptions {
@@ -21,6 +23,9 @@ typedef struct NbValOptions {
     int imgsz;
     int batch;
     int workers;
+    int rect_stride; /* > 0: rectangular batches of this stride (data/rect.h); run->resize is there
+                      */
+    double rect_pad;
     NbDetectOptions detect;
     NbYoloMatching matching;
     size_t cache_limit;

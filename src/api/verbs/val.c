@@ -93,7 +93,7 @@ const NbVerb nb_verb_val = {
              .example =
                  "nibble val model=runs/detect/train/weights/best.safetensors data=data.yaml "
                  "engine=int",
-             .keys = "model data split engine imgsz batch conf iou max_det agnostic_nms single_cls "
+             .keys = "model data images split ids engine imgsz batch rect conf iou max_det agnostic_nms single_cls "
                      "threads workers isa cache cache_mb images_limit project name exist_ok plots "
                      "save_json save_txt save_conf quantize settings json progress verbose"},
     .run = run};
