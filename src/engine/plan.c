@@ -358,6 +358,20 @@ static NB_FALLIBLE add_node(Planner *p, NbNodeId id, NbError *err) {
     case NB_OP_DIV:
     case NB_OP_MATMUL:
     case NB_OP_SOFTMAX:
+    case NB_OP_MAP:
+    case NB_OP_COMBINE:
+    case NB_OP_WHERE:
+    case NB_OP_REDUCE:
+    case NB_OP_POOL:
+    case NB_OP_CONV_TRANSPOSE:
+    case NB_OP_RESIZE:
+    case NB_OP_GATHER:
+    case NB_OP_EXPAND:
+    case NB_OP_PAD_ND:
+    case NB_OP_TOPK:
+    case NB_OP_NMS:
+    case NB_OP_CAST:
+    case NB_OP_QUANTIZE:
     case NB_OP_QUANT:
     case NB_OP_BATCHNORM:
     case NB_OP_RELU:

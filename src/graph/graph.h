@@ -72,11 +72,203 @@ typedef struct NbPoolAttr {
     int pad[4];
 } NbPoolAttr;
 
+/* MAP: a function of one number, real to real; a and b are its parameters. */
+typedef enum NbMapKind {
+    NB_MAP_IDENTITY, /* codes become real numbers */
+    NB_MAP_ABS,
+    NB_MAP_NEG,
+    NB_MAP_SIGN,
+    NB_MAP_FLOOR,
+    NB_MAP_CEIL,
+    NB_MAP_ROUND, /* half to even */
+    NB_MAP_TRUNC,
+    NB_MAP_RECIPROCAL,
+    NB_MAP_SQRT,
+    NB_MAP_EXP,
+    NB_MAP_LOG,
+    NB_MAP_ERF,
+    NB_MAP_SIN,
+    NB_MAP_COS,
+    NB_MAP_TANH,
+    NB_MAP_CLIP,         /* min(max(x, a), b) */
+    NB_MAP_ELU,          /* x >= 0 ? x : a (e^x - 1) */
+    NB_MAP_SELU,         /* b (x > 0 ? x : a (e^x - 1)) */
+    NB_MAP_CELU,         /* max(0, x) + min(0, a (e^(x / a) - 1)) */
+    NB_MAP_SOFTPLUS,     /* log(1 + e^x) */
+    NB_MAP_SOFTSIGN,     /* x / (1 + |x|) */
+    NB_MAP_HARD_SIGMOID, /* clip(a x + b, 0, 1) */
+    NB_MAP_HARD_SWISH,   /* x clip(x / 6 + 1/2, 0, 1) */
+    NB_MAP_SWISH,        /* x sigmoid(a x) */
+    NB_MAP_MISH,         /* x tanh(log(1 + e^x)) */
+    NB_MAP_GELU,         /* x (1 + erf(x / sqrt 2)) / 2 */
+    NB_MAP_GELU_TANH,    /* its approximation by tanh */
+    NB_MAP_THRESHOLD,    /* x > a ? x : 0 */
+    NB_MAP_NOT,          /* x == 0 */
+    NB_MAP_IS_NAN,
+    NB_MAP_COUNT
+} NbMapKind;
+
+/* COMBINE: a function of two numbers, broadcast; truth is 1 and 0. */
+typedef enum NbCombineKind {
+    NB_COMBINE_POW,
+    NB_COMBINE_MIN, /* NaN when either is */
+    NB_COMBINE_MAX,
+    NB_COMBINE_MOD,       /* the sign of the divisor, as Python's % */
+    NB_COMBINE_FMOD,      /* the sign of the dividend, as C's fmod */
+    NB_COMBINE_TRUNC_DIV, /* of integers: rounded towards zero */
+    NB_COMBINE_PRELU,     /* a >= 0 ? a : a * b */
+    NB_COMBINE_EQUAL,
+    NB_COMBINE_LESS,
+    NB_COMBINE_LESS_EQUAL,
+    NB_COMBINE_GREATER,
+    NB_COMBINE_GREATER_EQUAL,
+    NB_COMBINE_AND,
+    NB_COMBINE_OR,
+    NB_COMBINE_XOR,
+    NB_COMBINE_COUNT
+} NbCombineKind;
+
+/* REDUCE: over the axes of a bit mask, sums in double in the order of x, rounded once. */
+typedef enum NbReduceKind {
+    NB_REDUCE_SUM,
+    NB_REDUCE_MEAN,
+    NB_REDUCE_PROD,
+    NB_REDUCE_MIN, /* NaN when one is; of nothing: infinity */
+    NB_REDUCE_MAX,
+    NB_REDUCE_L1,
+    NB_REDUCE_L2,
+    NB_REDUCE_SQUARES,
+    NB_REDUCE_ARGMIN, /* one axis; of equal ones the first, with `last` the last */
+    NB_REDUCE_ARGMAX,
+} NbReduceKind;
+
+typedef struct NbReduceAttr {
+    NbReduceKind kind;
+    unsigned axes; /* bit d: dimension d */
+    bool keep;     /* reduced dimensions stay as 1 */
+    bool last;
+} NbReduceAttr;
+
+/* POOL: x [N, C, spatial...] with 1 to 6 spatial dimensions; the general form of MAXPOOL. */
+typedef struct NbWindowAttr {
+    bool average;       /* else the maximum; the padding never wins */
+    bool indices;       /* the place of the maximum in x instead of its value */
+    bool count_padding; /* the average divides by what the window covers of x and its padding */
+    bool ceil;          /* the last window may reach over the end, but must start before it */
+    bool by_column;     /* indices count column by column */
+    int kernel[6], stride[6], dilation[6];
+    int before[6], after[6];
+} NbWindowAttr;
+
+/* CONV_TRANSPOSE: x [N,C,H,W], w [C, O/groups, kh, kw] [, bias PARAM [O]]: the gradient of a
+ * convolution; pad is cut off the result, extra is added at its end. */
+typedef struct NbDeconvAttr {
+    int stride[2];
+    int pad[4]; /* top, left, bottom, right */
+    int dilation[2];
+    int extra[2]; /* bottom, right */
+    int groups;
+} NbDeconvAttr;
+
+/* RESIZE: as ONNX Resize defines it (19). size is the output; scale maps coordinates. */
+typedef struct NbResizeAttr {
+    enum { NB_RESIZE_NEAREST, NB_RESIZE_LINEAR, NB_RESIZE_CUBIC } mode;
+    enum {
+        NB_RESIZE_HALF_PIXEL,
+        NB_RESIZE_HALF_PIXEL_SYMMETRIC,
+        NB_RESIZE_PYTORCH_HALF_PIXEL,
+        NB_RESIZE_ALIGN_CORNERS,
+        NB_RESIZE_ASYMMETRIC,
+    } place;
+    enum { NB_RESIZE_FLOOR, NB_RESIZE_CEIL, NB_RESIZE_PREFER_FLOOR, NB_RESIZE_PREFER_CEIL } nearest;
+    float cubic; /* coefficient a of the cubic */
+    bool exclude_outside;
+    float scale[NB_MAX_RANK];
+    int64_t size[NB_MAX_RANK];
+} NbResizeAttr;
+
+typedef enum NbGatherKind {
+    NB_GATHER_SLICES,   /* ONNX Gather: indices replace the dimension `axis` */
+    NB_GATHER_ELEMENTS, /* GatherElements: one index for each element of the output */
+    NB_GATHER_ND,       /* GatherND without batch dimensions */
+} NbGatherKind;
+
+/* PAD_ND: any rank; a negative number cuts off. */
+typedef struct NbPadAttr {
+    enum { NB_PAD_CONSTANT, NB_PAD_EDGE, NB_PAD_REFLECT, NB_PAD_WRAP } mode;
+    float value;
+    int64_t before[NB_MAX_RANK], after[NB_MAX_RANK];
+} NbPadAttr;
+
+/* NMS: boxes [N, B, 4], scores [N, C, B]: rows (picture, class, box) of what stays, as ONNX
+ * NonMaxSuppression orders them. How many is known only when it runs: the shape of the node is the
+ * most, [N * C * min(limit, B), 3], and the value has its own; no other node may read it. */
+typedef struct NbNmsAttr {
+    bool centre;   /* boxes are x, y, w, h of the centre; else two opposite corners y, x, y, x */
+    int64_t limit; /* boxes a class */
+    float iou;     /* a box that overlaps a better one by more goes */
+    float score;   /* a box that scores less or the same goes, unless without */
+    bool any_score;
+} NbNmsAttr;
+
+/* CAST: rounds real numbers to what another type can hold; they stay real numbers. */
+typedef struct NbCastAttr {
+    enum {
+        NB_CAST_INTEGER, /* towards zero; 8 bits and more keep the low bits, fewer saturate */
+        NB_CAST_BOOL,    /* 1 unless 0 */
+        NB_CAST_FLOAT,   /* to nearest even */
+    } kind;
+    int bits;
+    bool is_signed;
+    /* of floats: bits of exponent and mantissa, the bias, what the largest exponent means */
+    int exponent, mantissa, bias;
+    enum { NB_CAST_IEEE, NB_CAST_NO_INFINITY, NB_CAST_UNSIGNED_ZERO, NB_CAST_FINITE } style;
+    bool saturate;
+    enum { NB_CAST_UP, NB_CAST_DOWN, NB_CAST_NEAREST } round; /* exponents without mantissa */
+} NbCastAttr;
+
+/* QUANTIZE: x, scale (PARAM F32, 1 or dimension 0 of x): codes with a scale and a zero that files
+ * give, code = clamp(round half even(x / scale) + zero). With `codes` x holds codes already.
+ * Without quantizers (nb_interpret) it is the identity, of codes their real value. */
+typedef struct NbQuantizeAttr {
+    NbGrid grid;
+    float zero;
+    bool codes;
+} NbQuantizeAttr;
+
 typedef union NbAttr {
     struct {
         float scale; /* real value = code * scale; codes are uint8 */
         int channels;
+        bool real; /* the caller gives float32; then the shape is that of NbNode.param, where a
+                    * first dimension of -1 is the batch; scale and channels mean nothing */
     } input;
+    struct {
+        NbMapKind kind;
+        float a, b;
+    } map;
+    struct {
+        NbCombineKind kind;
+    } combine;
+    NbReduceAttr reduce;
+    NbWindowAttr window; /* POOL */
+    NbDeconvAttr deconv;
+    NbResizeAttr resize;
+    struct {
+        NbGatherKind kind;
+        int axis;
+    } gather;             /* GATHER: x, indices (whole numbers; negative ones count from the end) */
+    NbReshapeAttr expand; /* EXPAND: x is broadcast against a tensor of this shape; 0: one of 1 */
+    NbPadAttr pad_nd;
+    struct {
+        int axis;
+        int64_t k;
+        bool smallest;
+        bool indices; /* where they were instead of the values; of equal ones the first first */
+    } topk;
+    NbNmsAttr nms;
+    NbCastAttr cast;
+    NbQuantizeAttr quantize;
     struct {
         NbParamRole role;
         bool frozen;
@@ -124,9 +316,9 @@ typedef union NbAttr {
 /* What a node's value is, as far as the graph tells (with quantizers on). */
 typedef enum NbValueKind {
     NB_VALUE_REAL,  /* real numbers */
-    NB_VALUE_CODED, /* integer codes with a scale: INPUT, QUANT, THRESHOLD, and what passes codes
-                     * on: MAXPOOL, UPSAMPLE, PAD, SLICE, TRANSPOSE, RESHAPE, DETACH, CONCAT of
-                     * coded inputs, ADD of inputs that share one scale */
+    NB_VALUE_CODED, /* integer codes with a scale: INPUT of pictures, QUANT, QUANTIZE, THRESHOLD,
+                     * and what passes codes on: MAXPOOL, UPSAMPLE, PAD, SLICE, TRANSPOSE, RESHAPE,
+                     * DETACH, CONCAT of coded inputs, ADD of inputs that share one scale */
     NB_VALUE_SUM,   /* integers without a scale: CONV with I8 weights; integer PARAMs */
 } NbValueKind;
 

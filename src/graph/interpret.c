@@ -63,6 +63,17 @@ bool nb_run_coded(const NbRun *run, NbNodeId id) {
     return true;
 }
 
+static NB_FALLIBLE run_all(NbRun *run, NbError *err) {
+    const NbGraph *g = run->g;
+    run->real = NB_NEW(run->arena, const float *, (size_t)g->n_nodes);
+    if (!run->real)
+        return nb_fail_memory(err, "interpreter");
+    for (NbNodeId id = 0; id < g->n_nodes; id++)
+        NB_TRY_IN(nb_op_def(g->node[id].op)->forward(run, id, err), err, "node %d (%s '%s')", id,
+                  nb_op_name(g->node[id].op), g->node[id].name);
+    return NB_OK;
+}
+
 NbStatus nb_interpret(const NbGraph *g, const uint8_t *images, NbRunMode mode, bool quantizers,
                       NbArena *arena, NbValue *values, NbError *err) {
     NbRun run = {.g = g,
@@ -70,14 +81,19 @@ NbStatus nb_interpret(const NbGraph *g, const uint8_t *images, NbRunMode mode, b
                  .mode = mode,
                  .quantizers = quantizers,
                  .arena = arena,
-                 .value = values,
-                 .real = NB_NEW(arena, const float *, (size_t)g->n_nodes)};
-    if (!run.real)
-        return nb_fail_memory(err, "interpreter");
-    for (NbNodeId id = 0; id < g->n_nodes; id++)
-        NB_TRY_IN(nb_op_def(g->node[id].op)->forward(&run, id, err), err, "node %d (%s '%s')", id,
-                  nb_op_name(g->node[id].op), g->node[id].name);
-    return NB_OK;
+                 .value = values};
+    return run_all(&run, err);
+}
+
+NbStatus nb_interpret_tensors(const NbGraph *g, const NbTensor *inputs, bool quantizers,
+                              NbArena *arena, NbValue *values, NbError *err) {
+    NbRun run = {.g = g,
+                 .inputs = inputs,
+                 .mode = NB_RUN_EVAL,
+                 .quantizers = quantizers,
+                 .arena = arena,
+                 .value = values};
+    return run_all(&run, err);
 }
 
 /* Nodes whose gradient is asked for: trained parameters and everything between them and outputs. */

@@ -61,6 +61,12 @@ void nb_batchnorm_affine(const float *gamma, const float *beta, const float *mea
 NB_FALLIBLE nb_interpret(const NbGraph *g, const uint8_t *images, NbRunMode mode, bool quantizers,
                          NbArena *arena, NbValue *values, NbError *err);
 
+/* The same (in NB_RUN_EVAL) with one F32 tensor for each INPUT, in the order of the nodes, of the
+ * shape that the graph was inferred with. Of a picture INPUT they are the real numbers, codes times
+ * scale, and stay real. */
+NB_FALLIBLE nb_interpret_tensors(const NbGraph *g, const NbTensor *inputs, bool quantizers,
+                                 NbArena *arena, NbValue *values, NbError *err);
+
 /* The gradient of sum(outputs * d_outputs) after nb_interpret in NB_RUN_TRAIN: d [g->n_nodes] gets
  * a tensor (real space, F32) for every node that leads to a trained parameter, data NULL
  * elsewhere. d_outputs: one F32 tensor per graph output. */

@@ -21,8 +21,9 @@ static NbValueKind kind_of_add(const NbGraph *g, const NbNode *node) {
 
 static NbValueKind kind_of(const NbGraph *g, const NbNode *node) {
     switch (node->op) {
-    case NB_OP_INPUT:
+    case NB_OP_INPUT: return node->attr.input.real ? NB_VALUE_REAL : NB_VALUE_CODED;
     case NB_OP_QUANT:
+    case NB_OP_QUANTIZE:
     case NB_OP_THRESHOLD: return NB_VALUE_CODED;
     case NB_OP_MAXPOOL:
     case NB_OP_UPSAMPLE:
@@ -48,6 +49,19 @@ static NbValueKind kind_of(const NbGraph *g, const NbNode *node) {
     case NB_OP_DIV:
     case NB_OP_MATMUL:
     case NB_OP_SOFTMAX:
+    case NB_OP_MAP:
+    case NB_OP_COMBINE:
+    case NB_OP_WHERE:
+    case NB_OP_REDUCE:
+    case NB_OP_POOL:
+    case NB_OP_CONV_TRANSPOSE:
+    case NB_OP_RESIZE:
+    case NB_OP_GATHER:
+    case NB_OP_EXPAND:
+    case NB_OP_PAD_ND:
+    case NB_OP_TOPK:
+    case NB_OP_NMS:
+    case NB_OP_CAST:
     case NB_OP_DEQUANT:
     case NB_OP_COUNT: break;
     }
@@ -77,6 +91,13 @@ static bool same_quantizer(const NbGraph *g, const NbNode *a, const NbNode *b) {
            same_value(&g->node[a->in[1]], &g->node[b->in[1]]);
 }
 
+static bool same_codes(const NbGraph *g, const NbNode *a, const NbNode *b) {
+    const NbTensor *p = &g->node[a->in[1]].param;
+    const NbTensor *q = &g->node[b->in[1]].param;
+    return a->attr.quantize.zero == b->attr.quantize.zero && p->data && q->data &&
+           nb_tensor_count(p) == 1 && nb_tensor_count(q) == 1 && nb_f32(p)[0] == nb_f32(q)[0];
+}
+
 bool nb_graph_same_scale(const NbGraph *g, NbNodeId a, NbNodeId b) {
     const NbNodeId p = g->node[a].scale_source;
     const NbNodeId q = g->node[b].scale_source;
@@ -90,6 +111,8 @@ bool nb_graph_same_scale(const NbGraph *g, NbNodeId a, NbNodeId b) {
         return false;
     if (x->op == NB_OP_QUANT)
         return same_quantizer(g, x, y);
+    if (x->op == NB_OP_QUANTIZE)
+        return same_codes(g, x, y);
     return x->op == NB_OP_THRESHOLD ? x->attr.threshold.scale == y->attr.threshold.scale
                                     : x->attr.input.scale == y->attr.input.scale;
 }
@@ -134,6 +157,8 @@ static NbGrid grid_of_concat(const NbGraph *g, const NbNode *node) {
 }
 
 static NbGrid grid_of(const NbGraph *g, const NbNode *node) {
+    if (node->op == NB_OP_QUANTIZE)
+        return node->attr.quantize.grid;
     if (node->op == NB_OP_QUANT)
         return nb_quant_code_grid(&node->attr.quant);
     if (node->op == NB_OP_THRESHOLD)
@@ -155,8 +180,8 @@ void nb_graph_set_kind(NbGraph *g, NbNodeId id) {
     if (node->kind != NB_VALUE_CODED)
         return;
     node->grid = grid_of(g, node);
-    node->scale_source =
-        node->op == NB_OP_INPUT || node->op == NB_OP_QUANT || node->op == NB_OP_THRESHOLD
-            ? id
-            : g->node[node->in[0]].scale_source;
+    node->scale_source = node->op == NB_OP_INPUT || node->op == NB_OP_QUANT ||
+                                 node->op == NB_OP_QUANTIZE || node->op == NB_OP_THRESHOLD
+                             ? id
+                             : g->node[node->in[0]].scale_source;
 }

@@ -9,6 +9,7 @@
 struct NbRun {
     const NbGraph *g;
     const uint8_t *images;
+    const NbTensor *inputs; /* one for each INPUT, instead of images; NULL: none */
     NbRunMode mode;
     bool quantizers;
     NbArena *arena;

@@ -87,8 +87,22 @@ static NB_FALLIBLE check_inputs(const NbExecutor *x, const NbNode *node, NbError
     return NB_OK;
 }
 
+/* Operators of imported networks: the executor has no step for them. */
+static bool has_no_step(const NbNode *node) {
+    static const bool missing[NB_OP_COUNT] = {
+        [NB_OP_MAP] = true,    [NB_OP_COMBINE] = true, [NB_OP_WHERE] = true,
+        [NB_OP_REDUCE] = true, [NB_OP_POOL] = true,    [NB_OP_CONV_TRANSPOSE] = true,
+        [NB_OP_RESIZE] = true, [NB_OP_GATHER] = true,  [NB_OP_EXPAND] = true,
+        [NB_OP_PAD_ND] = true, [NB_OP_TOPK] = true,    [NB_OP_NMS] = true,
+        [NB_OP_CAST] = true,   [NB_OP_QUANTIZE] = true};
+    return missing[node->op] || (node->op == NB_OP_INPUT && node->attr.input.real);
+}
+
 static NB_FALLIBLE check_node(NbExecutor *x, NbNodeId id, NbError *err) {
     const NbNode *node = &x->g->node[id];
+    if (has_no_step(node))
+        return nb_fail(NB_ERR_UNSUPPORTED, err, "the training executor does not compute %s",
+                       nb_op_name(node->op));
     if (node->op == NB_OP_THRESHOLD || node->op == NB_OP_DEQUANT)
         return nb_fail(NB_ERR_UNSUPPORTED, err,
                        "the executor computes float graphs, this one is of integers");

@@ -165,6 +165,20 @@ static NB_FALLIBLE node_forward(NbExecutor *x, NbNodeId id, NbError *err) {
     case NB_OP_HARDTANH:
     case NB_OP_SCALE:
     case NB_OP_DETACH:
+    case NB_OP_MAP:
+    case NB_OP_COMBINE:
+    case NB_OP_WHERE:
+    case NB_OP_REDUCE:
+    case NB_OP_POOL:
+    case NB_OP_CONV_TRANSPOSE:
+    case NB_OP_RESIZE:
+    case NB_OP_GATHER:
+    case NB_OP_EXPAND:
+    case NB_OP_PAD_ND:
+    case NB_OP_TOPK:
+    case NB_OP_NMS:
+    case NB_OP_CAST:
+    case NB_OP_QUANTIZE:
     case NB_OP_THRESHOLD:
     case NB_OP_DEQUANT:
     case NB_OP_COUNT: break;
@@ -371,6 +385,20 @@ static NB_FALLIBLE node_backward(NbExecutor *x, NbNodeId id, NbError *err) {
     case NB_OP_HARDTANH:
     case NB_OP_SCALE:
     case NB_OP_DETACH:
+    case NB_OP_MAP:
+    case NB_OP_COMBINE:
+    case NB_OP_WHERE:
+    case NB_OP_REDUCE:
+    case NB_OP_POOL:
+    case NB_OP_CONV_TRANSPOSE:
+    case NB_OP_RESIZE:
+    case NB_OP_GATHER:
+    case NB_OP_EXPAND:
+    case NB_OP_PAD_ND:
+    case NB_OP_TOPK:
+    case NB_OP_NMS:
+    case NB_OP_CAST:
+    case NB_OP_QUANTIZE:
     case NB_OP_THRESHOLD:
     case NB_OP_DEQUANT:
     case NB_OP_COUNT: break;

@@ -26,7 +26,10 @@ static NB_FALLIBLE check_join(const NbGraph *g, const NbNode *node, int i, NbErr
     char b[96];
     if (x->kind == NB_VALUE_SUM)
         return nb_fail(NB_ERR_ARGUMENT, err, "'%s' is integers without a scale", x->name);
-    for (int d = 0; d < 4; d++)
+    if (x->shape.rank != first->shape.rank)
+        return nb_fail(NB_ERR_ARGUMENT, err, "'%s' has %d dimensions and '%s' has %d", x->name,
+                       x->shape.rank, first->name, first->shape.rank);
+    for (int d = 0; d < first->shape.rank; d++)
         if (d != node->attr.concat.axis && x->shape.dim[d] != first->shape.dim[d])
             return nb_fail(NB_ERR_ARGUMENT, err,
                            "'%s' is %s and '%s' is %s: only axis %d may differ", x->name,
@@ -41,10 +44,8 @@ static NB_FALLIBLE check_join(const NbGraph *g, const NbNode *node, int i, NbErr
 
 static NB_FALLIBLE infer_concat(const NbGraph *g, const NbNode *node, NbShape *out, NbError *err) {
     const int axis = node->attr.concat.axis;
-    if (axis < 1 || axis > 3)
-        return nb_fail(NB_ERR_ARGUMENT, err, "axis %d, 1 to 3 expected", axis);
+    NB_TRY(nb_infer_axis(g, node, axis, err));
     for (int i = 0; i < node->n_in; i++) {
-        NB_TRY(nb_infer_rank4(g, node, i, err));
         NB_TRY(check_join(g, node, i, err));
         if (i == 0)
             *out = *nb_in_shape(g, node, 0);
@@ -114,7 +115,7 @@ static NB_FALLIBLE backward_move(NbRun *run, NbNodeId id, const float *dy, float
 /* Elements of one input that lie together in the output, and how many such runs there are. */
 static size_t run_length(const NbShape *s, int axis) {
     size_t n = 1;
-    for (int d = axis; d < 4; d++)
+    for (int d = axis; d < s->rank; d++)
         n *= (size_t)s->dim[d];
     return n;
 }
@@ -123,7 +124,7 @@ static NB_FALLIBLE forward_concat(NbRun *run, NbNodeId id, NbError *err) {
     const NbNode *node = &run->g->node[id];
     const int axis = node->attr.concat.axis;
     const size_t stride = run_length(&node->shape, axis);
-    const size_t runs = nb_shape_count(&node->shape) / stride;
+    const size_t runs = stride ? nb_shape_count(&node->shape) / stride : 0;
     NB_TRY(nb_run_new_like(run, id, err));
     float *y = nb_f32(&run->value[id].t);
     for (int k = 0; k < node->n_in; k++) {
@@ -144,7 +145,7 @@ static NB_FALLIBLE backward_concat(NbRun *run, NbNodeId id, const float *dy, flo
     const NbNode *node = &run->g->node[id];
     const int axis = node->attr.concat.axis;
     const size_t stride = run_length(&node->shape, axis);
-    const size_t runs = nb_shape_count(&node->shape) / stride;
+    const size_t runs = stride ? nb_shape_count(&node->shape) / stride : 0;
     for (int k = 0; k < node->n_in; k++) {
         const size_t n = run_length(nb_in_shape(run->g, node, k), axis);
         for (size_t r = 0; dx[k] && r < runs; r++)

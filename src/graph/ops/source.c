@@ -7,6 +7,16 @@
 
 static NB_FALLIBLE infer_input(const NbGraph *g, const NbNode *node, NbShape *out, NbError *err) {
     (void)g;
+    if (node->attr.input.real) {
+        const int64_t batch = out->dim[0];
+        *out = node->param.shape;
+        if (out->rank > 0 && out->dim[0] < 0)
+            out->dim[0] = batch;
+        for (int d = 0; d < out->rank; d++)
+            if (out->dim[d] < 0)
+                return nb_fail(NB_ERR_ARGUMENT, err, "dimension %d is not known", d);
+        return NB_OK;
+    }
     const int channels = node->attr.input.channels;
     const float scale = node->attr.input.scale;
     if (channels < 1 || channels > 4096)
@@ -30,7 +40,33 @@ static NB_FALLIBLE infer_param(const NbGraph *g, const NbNode *node, NbShape *ou
     return NB_OK;
 }
 
+/* Which of run->inputs an INPUT is. */
+static int number_of(const NbGraph *g, NbNodeId id) {
+    int n = 0;
+    for (NbNodeId i = 0; i < id; i++)
+        n += g->node[i].op == NB_OP_INPUT;
+    return n;
+}
+
+/* The caller's tensor as real numbers. */
+static NB_FALLIBLE take_real(NbRun *run, NbNodeId id, NbError *err) {
+    const NbNode *node = &run->g->node[id];
+    char found[96];
+    char wanted[96];
+    if (!run->inputs)
+        return nb_fail(NB_ERR_ARGUMENT, err, "it wants float numbers, not pictures");
+    const NbTensor *t = &run->inputs[number_of(run->g, id)];
+    if (t->dtype != NB_F32 || !nb_shape_equal(&t->shape, &node->shape))
+        return nb_fail(NB_ERR_ARGUMENT, err, "%s %s found, F32 %s expected",
+                       nb_dtype_name(t->dtype), nb_shape_text(&t->shape, found, sizeof found),
+                       nb_shape_text(&node->shape, wanted, sizeof wanted));
+    run->value[id] = (NbValue){.t = *t};
+    return NB_OK;
+}
+
 static NB_FALLIBLE forward_input(NbRun *run, NbNodeId id, NbError *err) {
+    if (run->g->node[id].attr.input.real || run->inputs)
+        return take_real(run, id, err);
     NB_TRY(nb_run_new(run, id, NB_F32, err));
     NbValue *v = &run->value[id];
     float *scale = NB_NEW(run->arena, float, 1);
