@@ -234,6 +234,7 @@ typedef struct NbQuantizeAttr {
     NbGrid grid;
     float zero;
     bool codes;
+    bool real; /* gives (code - zero) * scale as real numbers, with and without quantizers */
 } NbQuantizeAttr;
 
 typedef union NbAttr {

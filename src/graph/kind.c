@@ -22,8 +22,8 @@ static NbValueKind kind_of_add(const NbGraph *g, const NbNode *node) {
 static NbValueKind kind_of(const NbGraph *g, const NbNode *node) {
     switch (node->op) {
     case NB_OP_INPUT: return node->attr.input.real ? NB_VALUE_REAL : NB_VALUE_CODED;
+    case NB_OP_QUANTIZE: return node->attr.quantize.real ? NB_VALUE_REAL : NB_VALUE_CODED;
     case NB_OP_QUANT:
-    case NB_OP_QUANTIZE:
     case NB_OP_THRESHOLD: return NB_VALUE_CODED;
     case NB_OP_MAXPOOL:
     case NB_OP_UPSAMPLE:

@@ -97,7 +97,7 @@ static const Broken broken[] = {
     {NB_OP_MAXPOOL, .attr.pool = {{2, 2}, {2, 2}, {2, 0, 0, 0}}, 1, {0}, "nothing else"},
     {NB_OP_UPSAMPLE, .attr.upsample = {0}, 1, {0}, "factor 0"},
     {NB_OP_CONCAT, .attr.concat = {1}, 2, {3, 4}, "do not share one scale"},
-    {NB_OP_CONCAT, .attr.concat = {0}, 2, {3, 3}, "axis 0"},
+    {NB_OP_CONCAT, .attr.concat = {4}, 2, {3, 3}, "axis 4"},
     {NB_OP_PAD, .attr.pad = {{0, -1, 0, 0}}, 1, {0}, "padding -1"},
     {NB_OP_QUANT, .attr.quant = {.grid = {1, true, true}}, 1, {0}, "nothing but 0"},
     {NB_OP_QUANT,

@@ -106,7 +106,7 @@ static NB_FALLIBLE infer_quantize(const NbGraph *g, const NbNode *node, NbShape 
     NB_TRY(nb_infer_param(g, node, 1, NB_F32, 0, err));
     *out = *nb_in_shape(g, node, 0);
     const size_t scales = nb_shape_count(nb_in_shape(g, node, 1));
-    if (scales != 1 && (!a->codes || out->rank < 1 || (int64_t)scales != out->dim[0]))
+    if (scales != 1 && (!a->codes || a->real || out->rank < 1 || (int64_t)scales != out->dim[0]))
         return nb_fail(NB_ERR_ARGUMENT, err, "%zu scales, one expected", scales);
     if (a->grid.bits < 1 || a->grid.bits > 32)
         return nb_fail(NB_ERR_ARGUMENT, err, "%d bits, 1 to 32 expected", a->grid.bits);
@@ -125,34 +125,23 @@ static NB_FALLIBLE forward_quantize(NbRun *run, NbNodeId id, NbError *err) {
     NB_TRY(nb_run_new(run, id, NB_F32, err));
     NbValue *v = &run->value[id];
     float *y = nb_f32(&v->t);
-    v->coded = run->quantizers || a->codes;
-    if (!v->coded) {
+    v->coded = (run->quantizers || a->codes) && !a->real;
+    if (!run->quantizers && !a->codes && !a->real) {
         memcpy(y, x, count * sizeof *y);
         return NB_OK;
     }
-    v->scale = nb_f32(scale);
-    v->n_scale = nb_tensor_count(scale);
-    v->zero = a->zero;
-    v->grid = a->grid;
-    for (size_t i = 0; i < count; i++) {
-        const float code = a->codes ? x[i] : rintf(x[i] / v->scale[0]) + a->zero;
-        y[i] = code < lo ? lo : code > hi ? hi : code;
+    if (v->coded) {
+        v->scale = nb_f32(scale);
+        v->n_scale = nb_tensor_count(scale);
+        v->zero = a->zero;
+        v->grid = a->grid;
     }
-    return NB_OK;
-}
-
-/* Straight through; nothing where the code is at an end. */
-static NB_FALLIBLE backward_quantize(NbRun *run, NbNodeId id, const float *dy, float *const dx[],
-                                     NbError *err) {
-    (void)err;
-    const NbNode *node = &run->g->node[id];
-    const NbQuantizeAttr *a = &node->attr.quantize;
-    const float *y = nb_f32(&run->value[id].t);
-    const size_t count = dx[0] && !a->codes ? nb_shape_count(&node->shape) : 0;
-    for (size_t i = 0; i < count; i++)
-        if (!run->quantizers ||
-            (y[i] > (float)nb_grid_lo(a->grid) && y[i] < (float)nb_grid_hi(a->grid)))
-            dx[0][i] += dy[i];
+    for (size_t i = 0; i < count; i++) {
+        const float code = a->codes ? x[i] : rintf(x[i] / nb_f32(scale)[0]) + a->zero;
+        y[i] = code < lo ? lo : code > hi ? hi : code;
+        if (a->real)
+            y[i] = (y[i] - a->zero) * nb_f32(scale)[0];
+    }
     return NB_OK;
 }
 
@@ -162,5 +151,4 @@ const NbOpDef nb_op_quantize = {.name = "QUANTIZE",
                                 .min_in = 2,
                                 .max_in = 2,
                                 .infer = infer_quantize,
-                                .forward = forward_quantize,
-                                .backward = backward_quantize};
+                                .forward = forward_quantize};
