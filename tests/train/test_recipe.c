@@ -53,9 +53,10 @@ static void schedules_follow_the_recipe(void **unused) {
     assert_int_equal(nb_recipe_schedule(&peer, 10).warmup, 1000);
     assert_int_equal(nb_recipe_schedule(&ul, 10).warmup, 100);
     assert_int_equal(nb_recipe_schedule(&ul, 40).warmup, 120);
-    ul.warmup_epochs = 0.5; /* 2.5 * 100 + 0.5 rounds to even */
+    ul.warmup_epochs = 0.5; /* halves are rounded to even */
     assert_int_equal(nb_recipe_schedule(&ul, 201).warmup, 100);
-    assert_int_equal(nb_recipe_schedule(&ul, 205).warmup, 102);
+    assert_int_equal(nb_recipe_schedule(&ul, 205).warmup, 102); /* 102.5 */
+    assert_int_equal(nb_recipe_schedule(&ul, 203).warmup, 102); /* 101.5 */
     ul.warmup_epochs = 0.0;
     assert_int_equal(nb_recipe_schedule(&ul, 40).warmup, 0);
     ul.warmup_epochs = 3.0;
