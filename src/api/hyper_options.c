@@ -164,6 +164,9 @@ NbStatus nb_job_check_hyper(const NbJob *job, NbError *err) {
 
 NbStatus nb_job_hyper(NbJob *job, const NbModel *model, int pictures, NbHyper *out, NbError *err) {
     NbHyper h = defaults(job, model);
+    if (nb_job_has(job, NB_OPT_compat) && model->head.kind != NB_HEAD_YOLOV5)
+        return nb_fail(NB_ERR_ARGUMENT, err, "compat: %s has no heads of %s",
+                       nb_job_str(job, NB_OPT_compat), nb_head_name(model->head.kind));
     NB_TRY(read_settings(job, &h, err));
     if (h.recipe == NB_RECIPE_ULTRALYTICS && is_auto(job))
         NB_TRY(decide_optimizer(job, model->head.nc, pictures, &h, err));
