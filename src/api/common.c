@@ -2,6 +2,7 @@
 #include "api/common.h"
 
 #include "base/file.h"
+#include "data/ids.h"
 #include "model/checkpoint.h"
 #include "train/run_files.h"
 
@@ -82,7 +83,7 @@ NbStatus nb_job_imgsz(NbJob *job, const NbModel *model, int *out, NbError *err) 
 NbStatus nb_job_dataset(NbJob *job, NbDataset *out, NbError *err) {
     const char *path = NULL;
     NB_TRY(nb_job_need(job, NB_OPT_data, &path, err));
-    NB_TRY(nb_dataset_read(path, &job->arena, out, err));
+    NB_TRY(nb_dataset_open(path, nb_job_str(job, NB_OPT_images), &job->arena, out, err));
     if (nb_job_bool(job, NB_OPT_single_cls, false) && out->nc != 1) {
         out->nc = 1;
         out->names = NB_NEW(&job->arena, char *, 1);
@@ -109,6 +110,31 @@ static void say_left_out(NbJob *job, const NbSamples *s) {
         nb_job_say(job, "left out: %d more; 'nibble data check' names them", s->n_corrupt - said);
 }
 
+/* ids= */
+static NbStatus choose_samples(NbJob *job, NbSamples *s, NbError *err) {
+    const char *const path = nb_job_str(job, NB_OPT_ids);
+    if (!*path)
+        return NB_OK;
+    NbIdKey *const key = NB_NEW(&job->arena, NbIdKey, (size_t)s->n);
+    bool *const keep = NB_NEW(&job->arena, bool, (size_t)s->n);
+    if (!key || !keep)
+        return nb_fail_memory(err, path);
+    for (int i = 0; i < s->n; i++)
+        key[i] =
+            (NbIdKey){.id = s->sample[i].truth ? s->sample[i].id : -1, .name = s->sample[i].path};
+    NB_TRY(nb_ids_select_file(path, key, (size_t)s->n, &job->arena, keep, err));
+    int kept = 0;
+    s->n_labels = 0;
+    for (int i = 0; i < s->n; i++) {
+        if (!keep[i])
+            continue;
+        s->n_labels += s->sample[i].n_labels;
+        s->sample[kept++] = s->sample[i];
+    }
+    s->n = kept;
+    return NB_OK;
+}
+
 NbStatus nb_job_samples(NbJob *job, const NbDataset *d, NbSplit split, NbSamples *out,
                         NbError *err) {
     NbPool *pool = NULL;
@@ -116,6 +142,7 @@ NbStatus nb_job_samples(NbJob *job, const NbDataset *d, NbSplit split, NbSamples
     NB_TRY(nb_dataset_scan(d, split, nb_job_bool(job, NB_OPT_single_cls, false), pool, &job->arena,
                            out, err));
     say_left_out(job, out);
+    NB_TRY(choose_samples(job, out, err));
     const int limit = nb_job_int(job, NB_OPT_images_limit, 0);
     if (limit > 0 && out->n > limit) {
         out->n = limit;

@@ -51,10 +51,12 @@ NbStatus nb_write_label_files(const char *folder, const NbSamples *samples, cons
     return NB_OK;
 }
 
-/* JSON text of a picture's id: the number that its name is, as COCO's pictures are named; else the
- * name. NULL: out of memory. */
+/* JSON text of a picture's id: COCO's own, or the number that its name is, as COCO's pictures are
+ * named; else the name. NULL: out of memory. */
 static const char *image_text(NbArena *arena, const NbSample *s) {
     int64_t number;
+    if (s->truth)
+        return nb_arena_printf(arena, "%lld", (long long)s->id);
     char *const stem = nb_path_stem(arena, s->path);
     if (stem && nb_parse_i64(stem, &number))
         return nb_arena_printf(arena, "%lld", (long long)number);
@@ -66,11 +68,26 @@ static const char *image_text(NbArena *arena, const NbSample *s) {
     return copy;
 }
 
+/* Classes get their ids; those that a COCO set does not have are left out. */
+static size_t to_categories(NbCocoDetection *d, size_t n, const int64_t *category_id) {
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        const int64_t id = category_id ? category_id[d[i].category] : d[i].category;
+        if (id < 0)
+            continue;
+        d[kept] = d[i];
+        d[kept++].category = id;
+    }
+    return kept;
+}
+
 static NbStatus write_predictions(const char *folder, const NbSamples *samples,
-                                  const NbValResult *r, NbArena *arena, NbError *err) {
+                                  const NbValResult *r, const int64_t *category_id, NbArena *arena,
+                                  NbError *err) {
     NbCocoDetection *found = NULL;
     size_t n = 0;
     NB_TRY(nb_val_detections(r, arena, &found, &n, err));
+    n = to_categories(found, n, category_id);
     char *const path = nb_path_join(arena, folder, "predictions.json");
     const char **const text = NB_NEW(arena, const char *, (size_t)samples->n);
     if (!path || !text)
@@ -82,9 +99,9 @@ static NbStatus write_predictions(const char *folder, const NbSamples *samples,
 }
 
 NbStatus nb_write_predictions(const char *folder, const NbSamples *samples, const NbValResult *r,
-                              NbError *err) {
+                              const int64_t *category_id, NbError *err) {
     NbArena arena = {0};
-    const NbStatus status = write_predictions(folder, samples, r, &arena, err);
+    const NbStatus status = write_predictions(folder, samples, r, category_id, &arena, err);
     nb_arena_release(&arena);
     return status;
 }

@@ -21,10 +21,11 @@ NB_FALLIBLE nb_write_label_figure(const char *folder, const NbSamples *samples, 
 NB_FALLIBLE nb_write_batch_figure(const char *path, const NbBatch *batch, char *const *names,
                                   int nc, NbError *err);
 
-/* predictions.json: a COCO result list, unrounded; image_id is the number in the file name when it
- * is one, else the name without suffix; category_id is the class. */
+/* predictions.json: a COCO result list, unrounded; image_id is that of the COCO set, else the number
+ * in the file name when it is one, else the name without suffix. category_id: of each class; those
+ * below 0 are left out; NULL: the class. */
 NB_FALLIBLE nb_write_predictions(const char *folder, const NbSamples *samples, const NbValResult *r,
-                                 NbError *err);
+                                 const int64_t *category_id, NbError *err);
 
 /* labels/NAME.txt: class xc yc w h [conf], normalized, for one picture. */
 NB_FALLIBLE nb_write_label_file(const char *folder, const char *picture, int width, int height,

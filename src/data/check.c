@@ -174,8 +174,11 @@ static NbStatus find_empty_classes(Check *c) {
 
 static NbStatus scan_splits(Check *c, NbPool *pool) {
     for (int k = 0; k < 3; k++) {
+        NbBoxSet *const *const coco = c->dataset->coco;
         if (!c->dataset->split_path[k])
             continue;
+        if (coco[k] && k != NB_SPLIT_VAL && coco[k] == coco[NB_SPLIT_VAL])
+            continue; /* one JSON for all */
         NbSamples *const s = &c->out->split[k];
         NB_TRY(nb_dataset_scan(c->dataset, (NbSplit)k, c->options->single_cls, pool, c->arena, s,
                                c->err));

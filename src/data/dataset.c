@@ -4,6 +4,7 @@
 #include "data/dataset.h"
 
 #include "base/file.h"
+#include "data/dataset_coco.h"
 #include "format/yaml.h"
 
 #include <stdint.h>
@@ -119,9 +120,13 @@ static NbStatus read_names(Reader *r) {
     NB_TRY(read_count(r, &nc));
     const NbYaml *const y = nb_yaml_get(r->top, "names");
     const bool named = y && !nb_yaml_is_null(y);
-    if (!named && !nc)
+    if (!named && !nc) { /* a JSON has names of its own */
+        for (int i = 0; i < 3; i++)
+            if (nb_is_coco_name(r->out->split_path[i]))
+                return NB_OK;
         return nb_fail(NB_ERR_FORMAT, r->err, "%s: neither nc nor names: how many classes?",
                        r->path);
+    }
     if (named && y->kind == NB_YAML_SCALAR)
         return nb_fail(NB_ERR_FORMAT, r->err, "%s:%d:%d: names: expected a list or a map", r->path,
                        y->line, y->column);
@@ -146,6 +151,23 @@ static NbStatus read_names(Reader *r) {
     return NB_OK;
 }
 
+/* category_ids: COCO's numbers of the classes, as `nibble data convert` writes them. */
+static NbStatus read_category_ids(Reader *r) {
+    const NbYaml *const y = nb_yaml_get(r->top, "category_ids");
+    if (!y || nb_yaml_is_null(y))
+        return NB_OK;
+    if (y->kind != NB_YAML_LIST || y->count != r->out->nc)
+        return nb_fail(NB_ERR_FORMAT, r->err, "%s:%d:%d: category_ids: expected a list of %d",
+                       r->path, y->line, y->column, r->out->nc);
+    r->out->category_id = NB_NEW(r->arena, int64_t, (size_t)y->count);
+    if (!r->out->category_id)
+        return nb_fail_memory(r->err, r->path);
+    for (int i = 0; i < y->count; i++)
+        NB_TRY_IN(nb_yaml_int(r->path, y->item[i], &r->out->category_id[i], r->err), r->err,
+                  "category_ids");
+    return NB_OK;
+}
+
 NbStatus nb_dataset_parse(const char *path, NbBytes bytes, NbArena *arena, NbDataset *out,
                           NbError *err) {
     *out = (NbDataset){.file = nb_arena_string(arena, path)};
@@ -161,11 +183,20 @@ NbStatus nb_dataset_parse(const char *path, NbBytes bytes, NbArena *arena, NbDat
         NB_TRY(read_split(&r, i));
     if (!out->split_path[0] && !out->split_path[1] && !out->split_path[2])
         return nb_fail(NB_ERR_FORMAT, err, "%s: none of train, val, test is there", path);
-    return read_names(&r);
+    NB_TRY(read_names(&r));
+    return read_category_ids(&r);
+}
+
+NbStatus nb_dataset_open(const char *path, const char *images, NbArena *arena, NbDataset *out,
+                         NbError *err) {
+    NbBytes bytes;
+    if (nb_is_coco_name(path))
+        return nb_dataset_read_coco(path, images, arena, out, err);
+    NB_TRY(nb_file_read(path, YAML_MAX, arena, &bytes, err));
+    NB_TRY(nb_dataset_parse(path, bytes, arena, out, err));
+    return nb_dataset_read_coco_splits(out, images, arena, err);
 }
 
 NbStatus nb_dataset_read(const char *path, NbArena *arena, NbDataset *out, NbError *err) {
-    NbBytes bytes;
-    NB_TRY(nb_file_read(path, YAML_MAX, arena, &bytes, err));
-    return nb_dataset_parse(path, bytes, arena, out, err);
+    return nb_dataset_open(path, "", arena, out, err);
 }

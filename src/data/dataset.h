@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Data sets: a YAML (Ultralytics' keys), folders or lists of pictures, YOLO labels. Nothing in a
- * file is ever executed. Paths are relative to the YAML (its `path` key applied), then to the
- * working folder. */
+ * Data sets: a YAML (Ultralytics' keys), folders or lists of pictures, YOLO labels, or COCO's JSON.
+ * Nothing in a file is ever executed. Paths are relative to the YAML (its `path` key applied), then
+ * to the working folder. */
 #ifndef NB_DATA_DATASET_H
 #define NB_DATA_DATASET_H
 
@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "data/labels.h"
 #include "detect/box.h"
+#include "format/coco.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +26,10 @@ typedef struct NbSample {
     int n_labels;
     NbTarget *label;          /* image = 0 */
     const NbPolygon *polygon; /* [n_labels]; NULL: plain boxes */
+    int64_t id;               /* of a COCO set; only where there is `truth` */
+    const NbCocoTruth *truth; /* [n_truth] its annotations: image is id, category the class, areas
+                                 and crowds as the JSON says; NULL: not of a COCO set */
+    int n_truth;
 } NbSample;
 
 typedef enum NbProblemKind {
@@ -51,13 +56,14 @@ typedef struct NbDataset {
     int nc;
     char **names;         /* [nc] */
     int64_t *category_id; /* [nc] COCO's ids of the classes: those of a JSON, or the YAML's
-                             `category_ids`; NULL: none */
+                             `category_ids`; NULL: none. -1: a class that the set does not have */
+    NbBoxSet *coco[3];    /* a split that is a COCO JSON; NULL: files of labels */
 } NbDataset;
 
 typedef enum NbSplit { NB_SPLIT_TRAIN, NB_SPLIT_VAL, NB_SPLIT_TEST } NbSplit;
 
 typedef struct NbSamples {
-    NbSample *sample; /* sorted by path, usable ones only */
+    NbSample *sample; /* sorted by path, those of a COCO JSON by id; usable ones only */
     int n;
     NbProblem *problem;
     int n_problems;
@@ -68,6 +74,17 @@ typedef struct NbSamples {
  * names (a list, or a map from every number below nc); other keys are left alone. nc may be left
  * out when there are names, and names when there is nc ("class0", ...). */
 NB_FALLIBLE nb_dataset_read(const char *path, NbArena *arena, NbDataset *out, NbError *err);
+
+/* The same, or a COCO JSON (by its suffix), which then is train, val and test; a YAML's splits may
+ * be such files too. images: the folder of their pictures; "": images/ beside the JSON, and other
+ * usual places (data/boxes.h). Classes are the names of the YAML, else the categories by id. */
+NB_FALLIBLE nb_dataset_open(const char *path, const char *images, NbArena *arena, NbDataset *out,
+                            NbError *err);
+
+/* Gives the classes of a data set of COCO JSON the numbers of a model. matched false: a name is not
+ * the model's, or there are labels in files; nothing is changed then. */
+NB_FALLIBLE nb_dataset_match_classes(NbDataset *d, char *const *names, int nc, NbArena *arena,
+                                     bool *matched, NbError *err);
 
 /* The same from memory; path is what messages name and relative paths start from. */
 NB_FALLIBLE nb_dataset_parse(const char *path, NbBytes bytes, NbArena *arena, NbDataset *out,

@@ -4,6 +4,7 @@
  * the paths. */
 #include "base/file.h"
 #include "data/dataset.h"
+#include "data/dataset_coco.h"
 #include "data/files.h"
 #include "format/image.h"
 
@@ -13,7 +14,7 @@
 enum {
     LABEL_BYTES_MAX = 64 << 20,
     SIDE_MIN = 10,
-    PROBLEMS_EACH = 3, /* of one picture: the file, duplicates, a remark */
+    PROBLEMS_EACH = 4, /* of one picture: the file, its size, duplicates, a remark */
 };
 
 typedef struct Item {
@@ -32,6 +33,7 @@ typedef struct Worker {
 
 typedef struct Scan {
     char **path;
+    const NbBoxSet *coco; /* NULL: labels are files */
     Item *item;
     Worker *worker;
     int nc; /* 0: any class */
@@ -153,6 +155,42 @@ static bool check_labels(const Scan *scan, Worker *w, Item *item, const char *pa
     return true;
 }
 
+/* The labels of a JSON, which need no file. */
+static bool take_labels(const Scan *scan, Worker *w, Item *item, int index) {
+    NbError err = {0};
+    NbBoxCounts counts = {0};
+    const NbBoxImage *const image = &scan->coco->image[index];
+    char text[160];
+    if (image->width > 0 &&
+        (image->width != item->sample.width || image->height != item->sample.height)) {
+        (void)snprintf(text, sizeof text, "%d x %d pixels, the JSON says %d x %d",
+                       item->sample.width, item->sample.height, image->width, image->height);
+        report(w, item, NB_PROBLEM_WARNING, item->sample.path, 0, text);
+    }
+    w->out_of_memory |= nb_coco_sample_labels(scan->coco, (size_t)index, scan->single_cls, &w->keep,
+                                              &item->sample, &counts, &err) != NB_OK;
+    const size_t bad = counts.skipped[NB_SKIP_EMPTY] + counts.skipped[NB_SKIP_OUTSIDE];
+    if (bad) {
+        (void)snprintf(text, sizeof text, "%zu boxes without an area in the picture left out", bad);
+        report(w, item, NB_PROBLEM_WARNING, item->sample.path, 0, text);
+    }
+    if (counts.skipped[NB_SKIP_DUPLICATE]) {
+        (void)snprintf(text, sizeof text, "%zu duplicate labels removed",
+                       counts.skipped[NB_SKIP_DUPLICATE]);
+        report(w, item, NB_PROBLEM_DUPLICATE, item->sample.path, 0, text);
+    }
+    return true;
+}
+
+/* A picture that the JSON names and nobody finds. */
+static bool is_there(const Scan *scan, Worker *w, Item *item, int index) {
+    if (!scan->coco || scan->coco->image[index].path)
+        return true;
+    report(w, item, NB_PROBLEM_CORRUPT, scan->path[index], 0,
+           "no such picture in the folder of pictures (images=)");
+    return false;
+}
+
 static void check(void *user, int index, int worker) {
     const Scan *const scan = user;
     Worker *const w = &scan->worker[worker];
@@ -160,7 +198,9 @@ static void check(void *user, int index, int worker) {
     const char *const path = scan->path[index];
     const NbArenaMark mark = nb_arena_mark(&w->scratch);
     item->sample.path = path;
-    item->usable = check_picture(w, item, path) && check_labels(scan, w, item, path);
+    item->usable =
+        is_there(scan, w, item, index) && check_picture(w, item, path) &&
+        (scan->coco ? take_labels(scan, w, item, index) : check_labels(scan, w, item, path));
     nb_arena_rewind(&w->scratch, mark);
 }
 
@@ -209,8 +249,13 @@ static NbStatus gather(const Scan *scan, int n, NbArena *arena, NbSamples *out, 
     for (int i = 0; i < n; i++) {
         const Item *const item = &scan->item[i];
         count(item, out);
-        if (item->usable)
-            NB_TRY(copy_sample(arena, &item->sample, &out->sample[out->n++], err));
+        if (item->usable) {
+            NbSample *const s = &out->sample[out->n++];
+            NB_TRY(copy_sample(arena, &item->sample, s, err));
+            if (scan->coco)
+                NB_TRY(
+                    nb_coco_sample_truth(scan->coco, (size_t)i, scan->single_cls, arena, s, err));
+        }
         for (int k = 0; k < item->n_problems; k++) {
             NbProblem *const p = &out->problem[out->n_problems++];
             *p = item->problem[k];
@@ -223,17 +268,35 @@ static NbStatus gather(const Scan *scan, int n, NbArena *arena, NbSamples *out, 
     return NB_OK;
 }
 
+/* Where the pictures of the set are, or what they are called. */
+static NbStatus coco_paths(const NbBoxSet *set, NbArena *arena, char ***out, size_t *n,
+                           NbError *err) {
+    *n = set->n;
+    *out = NB_NEW(arena, char *, set->n);
+    if (!*out)
+        return nb_fail_memory(err, "names of pictures");
+    for (size_t i = 0; i < set->n; i++) {
+        const NbBoxImage *const image = &set->image[i];
+        if (!((*out)[i] = nb_arena_string(arena, image->path ? image->path : image->name)))
+            return nb_fail_memory(err, "names of pictures");
+    }
+    return NB_OK;
+}
+
 NbStatus nb_dataset_scan(const NbDataset *d, NbSplit split, bool single_cls, NbPool *pool,
                          NbArena *arena, NbSamples *out, NbError *err) {
     *out = (NbSamples){0};
     char **path;
     size_t n;
-    NB_TRY(nb_split_files(d, split, arena, &path, &n, err));
+    const NbBoxSet *const coco = d->coco[split];
+    NB_TRY(coco ? coco_paths(coco, arena, &path, &n, err)
+                : nb_split_files(d, split, arena, &path, &n, err));
     if (n > 1U << 30)
         return nb_fail(NB_ERR_UNSUPPORTED, err, "%s: %zu pictures are too many", d->file, n);
     NbArena local = {0};
     const int threads = pool ? nb_pool_threads(pool) : 1;
     Scan scan = {.path = path,
+                 .coco = coco,
                  .item = NB_NEW(&local, Item, n),
                  .worker = NB_NEW(&local, Worker, (size_t)threads),
                  .nc = d->nc,

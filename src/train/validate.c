@@ -158,18 +158,26 @@ NbStatus nb_val_detections(const NbValResult *r, NbArena *arena, NbCocoDetection
     return NB_OK;
 }
 
-/* Labels as ground truth without crowds; the area is the box's. */
-static NbStatus collect_truth(const NbValResult *r, NbArena *arena, NbCocoTruth **out, size_t *n,
-                              NbError *err) {
-    *n = 0;
+static size_t count_truth(const NbValResult *r, const NbSamples *samples) {
+    size_t n = 0;
     for (int i = 0; i < r->n_images; i++)
-        *n += r->image[i].n_labels;
+        n += samples->sample[i].truth ? (size_t)samples->sample[i].n_truth : r->image[i].n_labels;
+    return n;
+}
+
+/* What a COCO set says, or labels without crowds whose area is the box's. */
+static NbStatus collect_truth(const NbValResult *r, const NbSamples *samples, NbArena *arena,
+                              NbCocoTruth **out, size_t *n, NbError *err) {
+    *n = count_truth(r, samples);
     NbCocoTruth *at = NB_NEW(arena, NbCocoTruth, *n);
     *out = at;
     if (!at)
         return nb_fail_memory(err, "labels");
     for (int i = 0; i < r->n_images; i++) {
-        for (size_t k = 0; k < r->image[i].n_labels; k++) {
+        const NbSample *const s = &samples->sample[i];
+        for (int k = 0; s->truth && k < s->n_truth; k++)
+            *at++ = s->truth[k];
+        for (size_t k = 0; !s->truth && k < r->image[i].n_labels; k++) {
             const float *const b = r->image[i].label[k].xyxy;
             const double w = (double)b[2] - (double)b[0];
             const double h = (double)b[3] - (double)b[1];
@@ -182,27 +190,32 @@ static NbStatus collect_truth(const NbValResult *r, NbArena *arena, NbCocoTruth 
     return NB_OK;
 }
 
-static NbStatus score_coco(const NbValResult *r, int nc, NbArena *arena, NbCocoScore *out,
-                           NbError *err) {
+static NbStatus score_coco(const NbValResult *r, const NbSamples *samples, int nc, NbArena *arena,
+                           NbCocoScore *out, NbError *err) {
     NbCocoTruth *truth = NULL;
     NbCocoDetection *found = NULL;
     size_t labels = 0;
     size_t n = 0;
-    NB_TRY(collect_truth(r, arena, &truth, &labels, err));
+    NB_TRY(collect_truth(r, samples, arena, &truth, &labels, err));
     NB_TRY(nb_val_detections(r, arena, &found, &n, err));
-    const size_t most = (size_t)(r->n_images > nc ? r->n_images : nc);
-    int64_t *const ids = NB_NEW(arena, int64_t, most); /* 0, 1, ... for both */
-    if (!ids)
+    int64_t *const image = NB_NEW(arena, int64_t, (size_t)r->n_images);
+    int64_t *const category = NB_NEW(arena, int64_t, (size_t)nc);
+    if (!image || !category)
         return nb_fail_memory(err, "COCO scoring");
-    for (size_t i = 0; i < most; i++)
-        ids[i] = (int64_t)i;
-    return nb_coco_score(ids, (size_t)r->n_images, ids, (size_t)nc, truth, labels, found, n, arena,
-                         out, err);
+    for (int i = 0; i < r->n_images; i++)
+        image[i] = samples->sample[i].truth ? samples->sample[i].id : i;
+    for (int i = 0; i < nc; i++)
+        category[i] = i;
+    for (size_t i = 0; i < n; i++)
+        found[i].image = image[found[i].image];
+    return nb_coco_score(image, (size_t)r->n_images, category, (size_t)nc, truth, labels, found, n,
+                         arena, out, err);
 }
 
-NbStatus nb_val_coco(const NbValResult *r, int nc, NbCocoScore *out, NbError *err) {
+NbStatus nb_val_coco(const NbValResult *r, const NbSamples *samples, int nc, NbCocoScore *out,
+                     NbError *err) {
     NbArena arena = {0};
-    const NbStatus status = score_coco(r, nc, &arena, out, err);
+    const NbStatus status = score_coco(r, samples, nc, &arena, out, err);
     nb_arena_release(&arena);
     return status;
 }

@@ -55,7 +55,10 @@ void nb_val_result_release(NbValResult *r);
 NB_FALLIBLE nb_val_detections(const NbValResult *r, NbArena *arena, NbCocoDetection **out,
                               size_t *n, NbError *err);
 
-/* The twelve COCO numbers of a result: classes are categories, box areas are areas, no crowds. */
-NB_FALLIBLE nb_val_coco(const NbValResult *r, int nc, NbCocoScore *out, NbError *err);
+/* The twelve COCO numbers of a result: classes are categories. Samples of a COCO set are scored
+ * against its annotations with their areas and crowds, in the order of their ids; others against
+ * their labels: box areas are areas, and there are no crowds. */
+NB_FALLIBLE nb_val_coco(const NbValResult *r, const NbSamples *samples, int nc, NbCocoScore *out,
+                        NbError *err);
 
 #endif

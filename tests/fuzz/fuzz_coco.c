@@ -4,6 +4,7 @@
  * accepted is scored; a list must survive writing and reading. */
 #include "fuzz.h"
 
+#include "data/boxes.h"
 #include "eval/score.h"
 #include "format/coco.h"
 
@@ -38,6 +39,32 @@ static void score(const NbCocoSet *set, const NbCocoDetection *d, size_t n, NbAr
         NB_FUZZ_ASSERT(out.value[i] >= -1.0 && out.value[i] <= 1.0 + 1e-12);
 }
 
+/* The set as labels: every box that stays lies in its picture. */
+static void as_boxes(const NbCocoSet *set, NbArena *arena) {
+    NbError err = {0};
+    NbBoxSet boxes;
+    NbBoxCounts counts;
+    const NbBoxRules rules = {.keep_crowd = true};
+    if (nb_boxes_from_coco("f", set, NULL, 0, arena, &boxes, &err) != NB_OK)
+        return;
+    nb_boxes_check(&boxes, &rules, &counts);
+    size_t all = counts.boxes;
+    for (int i = 0; i < NB_SKIPS; i++)
+        all += counts.skipped[i];
+    NB_FUZZ_ASSERT(all == set->n_truth);
+    for (size_t i = 0; i < boxes.n; i++) {
+        const NbBoxImage *const image = &boxes.image[i];
+        NB_FUZZ_ASSERT(nb_picture_name_is_safe(image->name));
+        for (size_t k = 0; k < image->n; k++) {
+            const double *const b = image->box[k].xyxy;
+            NB_FUZZ_ASSERT(image->box[k].cls >= 0 && image->box[k].cls < boxes.nc);
+            NB_FUZZ_ASSERT(b[0] < b[2] && b[1] < b[3]);
+            NB_FUZZ_ASSERT(!image->width || !image->height ||
+                           (b[0] >= 0 && b[2] <= image->width && b[3] <= image->height));
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const uint8_t *const cut = size ? memchr(data, 0, size) : NULL;
     const size_t first = cut ? (size_t)(cut - data) : 0;
@@ -57,6 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         NB_FUZZ_ASSERT(strncmp(err.message, "f:", 2) == 0);
     if (has_set)
         score(&set, d, n, &arena);
+    if (has_set)
+        as_boxes(&set, &arena);
     nb_arena_release(&arena);
     return 0;
 }

@@ -127,10 +127,12 @@ static NbStatus run(NbJob *job, NbError *err) {
 }
 
 const NbVerb nb_verb_parity = {
-    .info = {.name = "parity",
-             .aliases = "",
-             .help = "compares every representation of a model, tensor by tensor",
-             .example = "nibble parity model=best.safetensors data=data.yaml",
-             .keys = "model source data split imgsz isa threads images_limit quantize settings "
-                     "json progress verbose"},
+    .info =
+        {.name = "parity",
+         .aliases = "",
+         .help = "compares every representation of a model, tensor by tensor",
+         .example = "nibble parity model=best.safetensors data=data.yaml",
+         .keys =
+             "model source data images split ids imgsz isa threads images_limit quantize settings "
+             "json progress verbose"},
     .run = run};

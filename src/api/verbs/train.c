@@ -25,8 +25,8 @@ const NbVerb nb_verb_train = {
          .help = "trains a detector from a model file, with quantization in the loop",
          .example = "nibble train model=lpyolo.yaml data=data.yaml epochs=80 quantize=w4a4",
          .keys =
-             "model cfg data epochs time batch imgsz fraction quantize hardtanh pretrained resume "
-             "seed device "
+             "model cfg data images epochs time batch imgsz fraction quantize hardtanh pretrained "
+             "resume seed device "
              "threads workers project name exist_ok settings compat optimizer adam lr0 lrf "
              "momentum weight_decay cos_lr linear_lr warmup_epochs warmup_iters warmup_momentum "
              "warmup_bias_lr "

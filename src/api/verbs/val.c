@@ -4,6 +4,8 @@
 #include "api/runner.h"
 #include "api/verbs/verbs.h"
 
+#include <string.h>
+
 static NbStatus score(NbJob *job, NbModel *model, const NbSamples *samples, NbValResult *result,
                       NbError *err) {
     NbEngineKind kind = NB_ENGINE_FLOAT;
@@ -18,9 +20,10 @@ static NbStatus score(NbJob *job, NbModel *model, const NbSamples *samples, NbVa
     return nb_job_score(job, model, kind, imgsz, samples, result, err);
 }
 
-static NbStatus report(NbJob *job, const NbModel *model, const NbValResult *r, NbError *err) {
+static NbStatus report(NbJob *job, const NbModel *model, const NbSamples *samples,
+                       const NbValResult *r, NbError *err) {
     NbCocoScore coco;
-    NB_TRY(nb_val_coco(r, model->head.nc, &coco, err));
+    NB_TRY(nb_val_coco(r, samples, model->head.nc, &coco, err));
     const double n = r->n_images > 0 ? r->n_images : 1;
     nb_job_put(job, "images", json_integer(r->n_images));
     nb_job_put(job, "metrics", nb_json_metrics(&r->score, model->names));
@@ -36,8 +39,8 @@ static NbStatus report(NbJob *job, const NbModel *model, const NbValResult *r, N
     return NB_OK;
 }
 
-static NbStatus write_files(NbJob *job, NbModel *model, const NbSamples *samples,
-                            const NbValResult *r, NbError *err) {
+static NbStatus write_files(NbJob *job, NbModel *model, const NbDataset *dataset,
+                            const NbSamples *samples, const NbValResult *r, NbError *err) {
     const bool json = nb_job_bool(job, NB_OPT_save_json, false);
     const bool text = nb_job_bool(job, NB_OPT_save_txt, false);
     const bool plots = nb_job_bool(job, NB_OPT_plots, true);
@@ -47,7 +50,7 @@ static NbStatus write_files(NbJob *job, NbModel *model, const NbSamples *samples
     NB_TRY(nb_job_run_folder(job, "val", &folder, err));
     nb_job_put(job, "run", nb_json_text(folder));
     if (json)
-        NB_TRY(nb_write_predictions(folder, samples, r, err));
+        NB_TRY(nb_write_predictions(folder, samples, r, dataset->category_id, err));
     if (text)
         NB_TRY(nb_write_label_files(folder, samples, r, nb_job_bool(job, NB_OPT_save_conf, false),
                                     err));
@@ -57,11 +60,23 @@ static NbStatus write_files(NbJob *job, NbModel *model, const NbSamples *samples
     return NB_OK;
 }
 
+/* The classes of a COCO JSON are the model's of the same names; else by order, if as many. */
+static NbStatus match_classes(NbJob *job, NbDataset *d, const NbModel *model, NbError *err) {
+    bool same = d->nc == model->head.nc;
+    bool matched = false;
+    for (int c = 0; same && c < d->nc; c++)
+        same = strcmp(d->names[c], model->names[c]) == 0;
+    if (same || nb_job_bool(job, NB_OPT_single_cls, false))
+        return NB_OK;
+    return nb_dataset_match_classes(d, model->names, model->head.nc, &job->arena, &matched, err);
+}
+
 static NbStatus run_model(NbJob *job, NbModel *model, NbError *err) {
     NbDataset dataset;
     NbSamples samples;
     NbSplit split = NB_SPLIT_VAL;
     NB_TRY(nb_job_dataset(job, &dataset, err));
+    NB_TRY(match_classes(job, &dataset, model, err));
     if (dataset.nc != model->head.nc)
         return nb_fail(NB_ERR_FORMAT, err, "%s has %d classes, the model %s has %d",
                        nb_job_str(job, NB_OPT_data), dataset.nc, nb_job_str(job, NB_OPT_model),
@@ -71,9 +86,9 @@ static NbStatus run_model(NbJob *job, NbModel *model, NbError *err) {
     NbValResult result = {0};
     NbStatus status = score(job, model, &samples, &result, err);
     if (status == NB_OK)
-        status = report(job, model, &result, err);
+        status = report(job, model, &samples, &result, err);
     if (status == NB_OK)
-        status = write_files(job, model, &samples, &result, err);
+        status = write_files(job, model, &dataset, &samples, &result, err);
     nb_val_result_release(&result);
     return status;
 }
@@ -93,7 +108,8 @@ const NbVerb nb_verb_val = {
              .example =
                  "nibble val model=runs/detect/train/weights/best.safetensors data=data.yaml "
                  "engine=int",
-             .keys = "model data images split ids engine imgsz batch rect conf iou max_det agnostic_nms single_cls "
+             .keys = "model data images split ids engine imgsz batch rect conf iou max_det "
+                     "agnostic_nms single_cls "
                      "threads workers isa cache cache_mb images_limit project name exist_ok plots "
                      "save_json save_txt save_conf quantize settings json progress verbose"},
     .run = run};
