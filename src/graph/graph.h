@@ -377,6 +377,9 @@ NB_FALLIBLE nb_graph_copy(const NbGraph *from, NbArena *arena, NbGraph *to, NbEr
  * counts twice). */
 int nb_graph_readers(const NbGraph *g, NbNodeId id);
 
+/* The code of the real number 0; 0 for what is not coded. */
+float nb_graph_zero(const NbGraph *g, NbNodeId id);
+
 /* Whether two coded values have the same scale and zero by construction: the same source, or two
  * QUANT nodes with equal specs that are constant, read the same value or frozen equal ones, or two
  * THRESHOLD nodes (or INPUTs) of equal scale. */

@@ -10,8 +10,9 @@ static bool all_coded(const NbGraph *g, const NbNode *node) {
     return true;
 }
 
+/* A sum of codes would have the sum of their zero points. */
 static NbValueKind kind_of_add(const NbGraph *g, const NbNode *node) {
-    if (!all_coded(g, node))
+    if (!all_coded(g, node) || nb_graph_zero(g, node->in[0]) != 0.0F)
         return NB_VALUE_REAL;
     for (int i = 1; i < node->n_in; i++)
         if (!nb_graph_same_scale(g, node->in[0], node->in[i]))
@@ -81,7 +82,7 @@ static bool same_quantizer(const NbGraph *g, const NbNode *a, const NbNode *b) {
     const NbQuantSpec *p = &a->attr.quant;
     const NbQuantSpec *q = &b->attr.quant;
     if (p->scale_from != q->scale_from || p->kind != q->kind || p->restrict_to != q->restrict_to ||
-        p->per_channel != q->per_channel || p->scale_min != q->scale_min ||
+        p->per_channel != q->per_channel || p->zero != q->zero || p->scale_min != q->scale_min ||
         p->log_int_threshold != q->log_int_threshold ||
         nb_quant_int_threshold(p) != nb_quant_int_threshold(q))
         return false;
@@ -115,6 +116,12 @@ bool nb_graph_same_scale(const NbGraph *g, NbNodeId a, NbNodeId b) {
         return same_codes(g, x, y);
     return x->op == NB_OP_THRESHOLD ? x->attr.threshold.scale == y->attr.threshold.scale
                                     : x->attr.input.scale == y->attr.input.scale;
+}
+
+float nb_graph_zero(const NbGraph *g, NbNodeId id) {
+    const NbNodeId source = g->node[id].scale_source;
+    return source >= 0 && g->node[source].op == NB_OP_QUANT ? g->node[source].attr.quant.zero
+                                                            : 0.0F;
 }
 
 NbGrid nb_quant_code_grid(const NbQuantSpec *spec) {

@@ -20,8 +20,10 @@ static void print_grid(NbGrid grid, NbText *out) {
 static void print_quant(const NbQuantSpec *spec, NbText *out) {
     static const char *const kinds[] = {
         [NB_QUANT_INT] = "", [NB_QUANT_BINARY] = "binary ", [NB_QUANT_TERNARY] = "ternary "};
-    static const char *const restricts[] = {
-        [NB_RESTRICT_FP] = "", [NB_RESTRICT_LOG_FP] = " log", [NB_RESTRICT_POT] = " pot"};
+    static const char *const restricts[] = {[NB_RESTRICT_FP] = "",
+                                            [NB_RESTRICT_LOG_FP] = " log",
+                                            [NB_RESTRICT_POT] = " pot",
+                                            [NB_RESTRICT_STEP] = " step"};
     nb_text_printf(out, " %s", kinds[spec->kind]);
     print_grid(spec->grid, out);
     if (spec->scale_from == NB_SCALE_CONST)

@@ -31,6 +31,7 @@ static NB_FALLIBLE prepare_stage(NbExecutor *x, NbNnStage *stage, NbError *err) 
     stage->fast_quant = quant_is_fast(spec);
     stage->quant = (NbNnQuant){.lo = (float)nb_grid_lo(spec->grid),
                                .hi = (float)nb_grid_hi(spec->grid),
+                               .zero = spec->zero,
                                .ste = spec->ste_clamp};
     stage->scale_sum = NB_NEW(&x->arena, double, (size_t)x->shards);
     return stage->scale_sum ? NB_OK : nb_fail_memory(err, "a quantizer");
@@ -226,6 +227,8 @@ static void quant_forward(const NbExecutor *x, const NbNnStage *stage, bool last
         x->k->quant(in, &stage->quant, n, out);
     else
         nb_quant_codes(spec, in, 1, n, &stage->quant.scale, NULL, out);
+    for (size_t i = 0; !stage->fast_quant && spec->zero != 0.0F && i < n; i++)
+        out[i] -= spec->zero;
     if (!last)
         x->k->scale(out, stage->quant.scale, n, out);
 }

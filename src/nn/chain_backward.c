@@ -32,7 +32,7 @@ static void quant_backward(const NbNnTask *task, NbNnStage *stage, const float *
     const double d_scale =
         stage->fast_quant
             ? x->k->quant_back(in, &stage->quant, n, g)
-            : nb_quant_backward_row(spec, in, n, stage->quant.scale, 0.0F, g, g).scale;
+            : nb_quant_backward_row(spec, in, n, stage->quant.scale, spec->zero, g, g).scale;
     stage->scale_sum[task->shard] += d_scale;
 }
 

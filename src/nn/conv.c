@@ -20,13 +20,22 @@ static NB_FALLIBLE try_primitive(NbExecutor *x, const NbConvShape *shape, NbConv
     return status == NB_ERR_UNSUPPORTED ? NB_OK : status;
 }
 
+/* What the codes of a value can be, less their zero point. */
+static NbRange centred_codes(const NbGraph *g, NbNodeId id) {
+    NbRange range = nb_range_of_grid(g->node[id].grid);
+    const int64_t zero = (int64_t)nb_graph_zero(g, id);
+    range.min -= zero;
+    range.max -= zero;
+    return range;
+}
+
 /* Parts of the input channels whose sums are exact for all codes there can be. */
 static NB_FALLIBLE plan_chunks(NbExecutor *x, NbNnConv *conv, NbError *err) {
     const NbConvShape *const s = &conv->shape;
     if (!conv->coded || !conv->forward)
         return NB_OK;
-    const NbRange codes = nb_range_of_grid(x->g->node[conv->x].grid);
-    const NbRange weights = nb_range_of_grid(x->g->node[conv->weight_quant].grid);
+    const NbRange codes = centred_codes(x->g, conv->x);
+    const NbRange weights = centred_codes(x->g, conv->weight_quant);
     const int64_t taps = (int64_t)s->kernel[0] * s->kernel[1];
     const int channels = s->ic / s->groups;
     if (nb_range_fits_f32(nb_range_of_products(codes, weights, taps * channels)))
@@ -162,7 +171,7 @@ size_t nb_nn_conv_scratch(const NbNnConv *conv) {
 /* Whether every sum of this forward's codes is exact in float32: a bound of the actual weights. */
 static bool sums_are_exact(const NbExecutor *x, const NbNnConv *conv) {
     const size_t row = conv->weights / (size_t)conv->shape.oc;
-    const NbRange codes = nb_range_of_grid(x->g->node[conv->x].grid);
+    const NbRange codes = centred_codes(x->g, conv->x);
     for (size_t o = 0; o < (size_t)conv->shape.oc; o++)
         if (!nb_range_fits_f32(nb_range_of_row(codes, conv->code + o * row, row)))
             return false;
@@ -178,6 +187,8 @@ static void quantize_weights(const NbExecutor *x, NbNnConv *conv, const float *w
     const float *const value = node->n_in == 2 ? nb_f32(&x->g->node[node->in[1]].param) : NULL;
     nb_quant_scale(spec, w, channels, n, value, conv->weight_scale);
     nb_quant_codes(spec, w, channels, n, conv->weight_scale, NULL, conv->code);
+    for (size_t i = 0; spec->zero != 0.0F && i < conv->weights; i++)
+        conv->code[i] -= spec->zero;
     nb_quant_values(conv->code, channels, n, conv->weight_scale, NULL, conv->real);
     for (size_t o = channels; o < oc; o++)
         conv->weight_scale[o] = conv->weight_scale[0];

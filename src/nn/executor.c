@@ -214,6 +214,9 @@ NbStatus nb_executor_tap(NbExecutor *x, NbNodeId node, float *out, bool *coded, 
     for (NbNnTask task = {.x = x}; task.picture < x->count; task.picture++)
         nb_nn_value_in_order(&task, node, true, out + (size_t)task.picture * v->count);
     *coded = v->coded;
+    const float zero = nb_graph_zero(x->g, node);
+    for (size_t i = 0; zero != 0.0F && *coded && i < (size_t)x->count * v->count; i++)
+        out[i] += zero;
     return NB_OK;
 }
 

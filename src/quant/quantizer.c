@@ -69,7 +69,7 @@ void nb_quant_codes(const NbQuantSpec *spec, const float *x, size_t channels, si
         const float *const row = x + c * n;
         switch (spec->kind) {
         case NB_QUANT_INT:
-            nb_core_round(spec->round, row, n, scale[c], zero ? zero[c] : 0.0F,
+            nb_core_round(spec->round, row, n, scale[c], zero ? zero[c] : spec->zero,
                           (float)nb_grid_lo(spec->grid), (float)nb_grid_hi(spec->grid), q + c * n);
             break;
         case NB_QUANT_BINARY: binary(row, n, q + c * n); break;

@@ -35,6 +35,8 @@ typedef enum NbRestrict {
     NB_RESTRICT_FP,     /* threshold = value */
     NB_RESTRICT_LOG_FP, /* threshold = 2^value */
     NB_RESTRICT_POT,    /* threshold = 2^ceil(value) */
+    NB_RESTRICT_STEP,   /* threshold = value, and the scale is the threshold itself: the only way to
+                         * have a given scale to the bit, and what asymmetric quantizers use */
 } NbRestrict;
 
 typedef struct NbQuantSpec {
@@ -49,12 +51,14 @@ typedef struct NbQuantSpec {
     float init;        /* CONST: the threshold; PARAMETER: its start, not yet restricted */
     float scale_min;   /* lower bound of statistic and threshold; 0: none */
     float cut;         /* TERNARY: |x| <= cut * scale becomes 0 */
+    float zero; /* INT: the code of the real number 0, an integer of the grid; 0: symmetric */
     bool log_int_threshold; /* LOG_FP: divide by 2^fl(log2 T) as Brevitas 0.12 does; it is T exactly
                              * but for T = 31, 63, 255. false: divide by T, as before 0.12 */
 } NbQuantSpec;
 
 /* The integer that divides the threshold: -lo if signed, hi if not; 2^(b-1) or 2^b with
- * NB_RESTRICT_POT; 1 for binary and ternary, and for the grid that holds nothing but 0. */
+ * NB_RESTRICT_POT; 1 with NB_RESTRICT_STEP, for binary and ternary, and for the grid that holds
+ * nothing but 0. */
 float nb_quant_int_threshold(const NbQuantSpec *spec);
 
 /* scale[channels], each >= FLT_MIN, or NaN or infinite when value or x is. x [channels][n] is read
@@ -64,8 +68,8 @@ float nb_quant_int_threshold(const NbQuantSpec *spec);
 void nb_quant_scale(const NbQuantSpec *spec, const float *x, size_t channels, size_t n,
                     const float *value, float *scale);
 
-/* Codes, as integers held in float32; a code of 0 is +0 or -0. zero [channels] may be NULL (all
- * zero). q may be x itself. NaN stays NaN, infinities saturate. */
+/* Codes, as integers held in float32; a code of 0 is +0 or -0. zero [channels] may be NULL
+ * (spec->zero). q may be x itself. NaN stays NaN, infinities saturate. */
 void nb_quant_codes(const NbQuantSpec *spec, const float *x, size_t channels, size_t n,
                     const float *scale, const float *zero, float *q);
 

@@ -176,7 +176,7 @@ static Peak peak(const float *x, size_t n) {
 
 /* d threshold / d statistic: 1, or what rounding the exponent up makes of it. */
 static double domain_factor(const NbQuantSpec *spec, float statistic) {
-    if (spec->restrict_to == NB_RESTRICT_FP)
+    if (spec->restrict_to == NB_RESTRICT_FP || spec->restrict_to == NB_RESTRICT_STEP)
         return 1.0;
     const float bounded = nb_quant_bound(statistic, spec->scale_min);
     const float value = nb_quant_value_of(spec, bounded);
@@ -224,7 +224,7 @@ void nb_quant_backward(const NbQuantSpec *spec, const float *x, size_t channels,
         float scale;
         nb_quant_scale(spec, row, 1, n, v, &scale);
         const NbQuantGrad grad =
-            nb_quant_backward_row(spec, row, n, scale, 0.0F, g + c * n, dx_row);
+            nb_quant_backward_row(spec, row, n, scale, spec->zero, g + c * n, dx_row);
         const double d_threshold = grad.scale / divisor;
         if (spec->scale_from == NB_SCALE_STATS && dx_row)
             statistic_backward(spec, row, n, d_threshold, dx_row);

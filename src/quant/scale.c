@@ -15,7 +15,7 @@ static float log2_once(float x) { return (float)log2((double)x); }
 static float exp2_once(float x) { return (float)exp2((double)x); }
 
 static float integer_threshold(const NbQuantSpec *spec) {
-    if (spec->kind != NB_QUANT_INT)
+    if (spec->kind != NB_QUANT_INT || spec->restrict_to == NB_RESTRICT_STEP)
         return 1.0F;
     const NbGrid grid = spec->grid;
     if (spec->restrict_to == NB_RESTRICT_POT)
@@ -35,13 +35,18 @@ float nb_quant_bound(float x, float bound) {
     return x < 0.0F ? -size : size;
 }
 
+static bool is_linear(const NbQuantSpec *spec) {
+    return spec->restrict_to == NB_RESTRICT_FP || spec->restrict_to == NB_RESTRICT_STEP;
+}
+
 float nb_quant_value_of(const NbQuantSpec *spec, float threshold) {
-    return spec->restrict_to == NB_RESTRICT_FP ? threshold : log2_once(threshold);
+    return is_linear(spec) ? threshold : log2_once(threshold);
 }
 
 static float restricted(const NbQuantSpec *spec, float value) {
     switch (spec->restrict_to) {
-    case NB_RESTRICT_FP: return value;
+    case NB_RESTRICT_FP:
+    case NB_RESTRICT_STEP: return value;
     case NB_RESTRICT_LOG_FP: return exp2_once(value);
     case NB_RESTRICT_POT: return exp2_once(ceilf(value));
     }
@@ -54,7 +59,7 @@ float nb_quant_threshold_of(const NbQuantSpec *spec, float value) {
 }
 
 double nb_quant_threshold_slope(const NbQuantSpec *spec, float value) {
-    if (spec->restrict_to == NB_RESTRICT_FP)
+    if (is_linear(spec))
         return value < 0.0F ? -1.0 : 1.0;
     return (double)restricted(spec, value) * 0.69314718055994530942; /* ln 2 */
 }

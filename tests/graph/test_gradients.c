@@ -210,6 +210,7 @@ static const NbQuantSpec act_spec = {.kind = NB_QUANT_INT,
                                      .scale_from = NB_SCALE_PARAMETER,
                                      .restrict_to = NB_RESTRICT_LOG_FP,
                                      .lsq_gradient = true,
+                                     .zero = 3.0F,
                                      .init = 1.0F};
 
 /* x -> QUANT -> CONV <- QUANT <- w */

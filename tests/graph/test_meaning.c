@@ -183,9 +183,11 @@ static void batch_norm_by_hand(void **state) {
 }
 
 /* Codes pass through pools, padding, upsampling, concatenation: the result equals moving the real
- * numbers. An addition of one scale adds codes. */
-static void codes_pass_on(void **state) {
-    (void)state;
+ * numbers. An addition of one scale adds codes, unless zero points
+ * would add up, too. */
+static void pass_on(float zero) {
+    NbQuantSpec spec = uint4;
+    spec.zero = zero;
     NbArena arena = {0};
     NbGraph g;
     NbRandom r = nb_random(6, NB_RANDOM_TEST, 0, 0);
@@ -197,7 +199,7 @@ static void codes_pass_on(void **state) {
     for (int real = 0; real < 2; real++) {
         char name[16];
         static const char *const stem[] = {"q", "r", "m", "p", "u", "j", "s"};
-        NbNodeId at = add(&g, NB_OP_QUANT, real ? "rq" : "q", 1, &x, (NbAttr){.quant = uint4});
+        NbNodeId at = add(&g, NB_OP_QUANT, real ? "rq" : "q", 1, &x, (NbAttr){.quant = spec});
         if (real) /* an activation that changes nothing here makes the value real */
             at = add(&g, NB_OP_RELU, "real", 1, &at, (NbAttr){0});
         (void)snprintf(name, sizeof name, "%s%d", stem[2], real);
@@ -218,12 +220,19 @@ static void codes_pass_on(void **state) {
     const NbValue *v = run(&g, &arena, NULL, NB_RUN_EVAL);
     const float *moved = NULL;
     must(nb_value_real(&v[end[0]], &arena, &moved, &err), &err);
-    assert_true(v[end[0]].coded && !v[end[1]].coded && v[sum].coded);
+    assert_true(v[end[0]].coded && !v[end[1]].coded && v[sum].coded == (zero == 0.0F));
     const size_t count = nb_tensor_count(&v[end[0]].t);
     assert_memory_equal(moved, v[end[1]].t.data, count * sizeof(float));
     for (size_t i = 0; i < count; i++)
-        assert_true(nb_f32(&v[sum].t)[i] == 2.0F * nb_f32(&v[end[0]].t)[i]);
+        assert_true(nb_f32(&v[sum].t)[i] ==
+                    2.0F * (v[sum].coded ? nb_f32(&v[end[0]].t)[i] : moved[i]));
     nb_arena_release(&arena);
+}
+
+static void codes_pass_on(void **state) {
+    (void)state;
+    pass_on(0.0F);
+    pass_on(3.0F);
 }
 
 static void activations_at_their_ends(void **state) {

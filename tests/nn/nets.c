@@ -107,7 +107,10 @@ NbNodeId net_unary(Net *net, NbOp op, NbNodeId x) {
 }
 
 NbNodeId net_quant(Net *net, NbNodeId x, int bits, bool is_signed, bool learned) {
-    const NbAttr attr = {.quant = {.grid = {.bits = bits, .is_signed = is_signed},
+    const NbGrid grid = {.bits = bits, .is_signed = is_signed};
+    const int zero = nb_random_below(&net->random, 3) == 0 ? (int)nb_grid_lo(grid) + 1 : 0;
+    const NbAttr attr = {.quant = {.grid = grid,
+                                   .zero = (float)zero,
                                    .round = net->round,
                                    .scale_from = learned ? NB_SCALE_PARAMETER : NB_SCALE_CONST,
                                    .restrict_to = learned ? NB_RESTRICT_LOG_FP : NB_RESTRICT_FP,

@@ -34,7 +34,7 @@ typedef struct Setup {
 static double threshold_of(const Setup *s, double statistic_or_value, double start) {
     const NbRestrict to = s->spec.restrict_to;
     const bool learned = s->spec.scale_from == NB_SCALE_PARAMETER;
-    if (to == NB_RESTRICT_FP)
+    if (to == NB_RESTRICT_FP || to == NB_RESTRICT_STEP)
         return fabs(statistic_or_value);
     const double p = learned ? statistic_or_value : log2(statistic_or_value);
     const double p0 = learned ? start : log2(start);
@@ -121,7 +121,7 @@ static void match_central_differences(void **state) {
     (void)state;
     NbRandom random = nb_random(3, NB_RANDOM_TEST, 0, 0);
     for (int from = NB_SCALE_STATS; from <= NB_SCALE_PARAMETER; from++)
-        for (int domain = NB_RESTRICT_FP; domain <= NB_RESTRICT_POT; domain++)
+        for (int domain = NB_RESTRICT_FP; domain <= NB_RESTRICT_STEP; domain++)
             for (int bits = 2; bits <= 8; bits++)
                 for (int variant = 0; variant < 8; variant++) {
                     Setup s = {.spec = {.grid = {.bits = bits,

@@ -210,6 +210,24 @@ static void scales_are_never_zero(void **state) {
     }
 }
 
+/* Scale 0.3 to the bit and zero point 2 of 0 .. 7: real numbers from -0.6 to 1.5. */
+static void shifted_by_hand(void **state) {
+    (void)state;
+    const NbQuantSpec spec = {.grid = {.bits = 3},
+                              .scale_from = NB_SCALE_PARAMETER,
+                              .restrict_to = NB_RESTRICT_STEP,
+                              .zero = 2.0F};
+    const float x[] = {-5.0F, -0.61F, -0.29F, 0.0F, 0.16F, 0.45F, 1.4F, 9.0F};
+    const float want[] = {0, 0, 1, 2, 3, 4, 7, 7}; /* 0.45 / 0.3 + 2 = 3.5: half to even */
+    const float value = 0.3F;
+    float scale = 0.0F;
+    float q[8];
+    nb_quant_scale(&spec, NULL, 1, 8, &value, &scale);
+    assert_true(scale == value);
+    nb_quant_codes(&spec, x, 1, 8, &scale, NULL, q);
+    assert_memory_equal(q, want, sizeof q);
+}
+
 static void integer_thresholds(void **state) {
     (void)state;
     static const struct {
@@ -227,6 +245,7 @@ static void integer_thresholds(void **state) {
          254.99997F},
         {{.grid = {5, false, false}, .restrict_to = NB_RESTRICT_LOG_FP, .log_int_threshold = true},
          31.000004F},
+        {{.grid = {8, true, true}, .restrict_to = NB_RESTRICT_STEP}, 1},
         {{.kind = NB_QUANT_BINARY, .grid = {1, true, true}}, 1},
         {{.grid = {1, true, true}}, 1},
     };
@@ -282,6 +301,7 @@ int main(void) {
         cmocka_unit_test(quantizing_twice_is_quantizing_once),
         cmocka_unit_test(extreme_inputs),
         cmocka_unit_test(scales_are_never_zero),
+        cmocka_unit_test(shifted_by_hand),
         cmocka_unit_test(integer_thresholds),
         cmocka_unit_test(golden_numbers),
     };

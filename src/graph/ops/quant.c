@@ -3,6 +3,7 @@
  * QUANT: x [, value]; real numbers to codes of a quantizer (quant/quantizer.h). */
 #include "graph/run.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Rows of x as the quantizer sees them. */
@@ -19,6 +20,11 @@ static NB_FALLIBLE check_spec(const NbQuantSpec *spec, NbError *err) {
                        "a %s %d-bit grid%s holds nothing but 0; use the binary quantizer",
                        grid.is_signed ? "signed" : "unsigned", grid.bits,
                        grid.narrow ? " (narrow)" : "");
+    const bool in_grid = spec->zero == rintf(spec->zero) && spec->zero >= (float)nb_grid_lo(grid) &&
+                         spec->zero <= (float)nb_grid_hi(grid);
+    if (spec->zero != 0.0F && (spec->kind != NB_QUANT_INT || !in_grid))
+        return nb_fail(NB_ERR_ARGUMENT, err, "zero point %g, an integer of the grid expected",
+                       (double)spec->zero);
     if (spec->scale_from == NB_SCALE_CONST && !(spec->init > 0.0F))
         return nb_fail(NB_ERR_ARGUMENT, err, "constant threshold %g, a positive number expected",
                        (double)spec->init);
@@ -78,6 +84,7 @@ static NB_FALLIBLE forward(NbRun *run, NbNodeId id, NbError *err) {
     v->coded = true;
     v->scale = scale;
     v->n_scale = channels;
+    v->zero = node->attr.quant.zero;
     v->grid = node->grid;
     return NB_OK;
 }

@@ -57,6 +57,9 @@ static NB_FALLIBLE check_operands(const NbLowering *l, const NbNode *conv, NbErr
                        "the input of '%s' ('%s') is not quantized; give the layer before it "
                        "activation bits",
                        conv->name, x->name);
+    if (nb_graph_zero(l->g, conv->in[0]) != 0.0F || nb_graph_zero(l->g, conv->in[1]) != 0.0F)
+        return nb_fail(NB_ERR_UNSUPPORTED, err,
+                       "'%s' reads codes with a zero point; integers have none yet", conv->name);
     if (!l->g->node[w->in[0]].param.data)
         return nb_fail(NB_ERR_ARGUMENT, err, "parameter '%s' has no data",
                        l->g->node[w->in[0]].name);

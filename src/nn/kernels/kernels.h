@@ -23,12 +23,13 @@ static inline size_t nb_nn_period(size_t channels) {
     return (NB_NN_WIDE + channels - 1) / channels * channels;
 }
 
-/* An integer quantizer that rounds half to even: code = clamp(round(x / scale), lo, hi), with
- * -2^22 <= lo, hi <= 2^22. */
+/* An integer quantizer that rounds half to even. Codes are kept less their zero point, so that 0
+ * stays 0: clamp(round(fl(fl(x / scale) + zero)), lo, hi) - zero, with -2^22 <= lo, hi <= 2^22. */
 typedef struct NbNnQuant {
     float scale;
     float lo;
     float hi;
+    float zero;
     int ste; /* clipped values keep their gradient */
 } NbNnQuant;
 
