@@ -51,7 +51,7 @@ const float *nb_executor_output(const NbExecutor *x, int i);
 NB_FALLIBLE nb_executor_backward(NbExecutor *x, const float *const d_output[], NbError *err);
 
 /* Gradient of a PARAM node, as many floats as the parameter; NULL when it has none (frozen, state,
- * or not an ancestor of an output). */
+ * or no output depends on it, but perhaps through a DETACH). */
 float *nb_executor_grad(const NbExecutor *x, NbNodeId param);
 
 /* For parity and reports, after an inference forward: copies the value of a node for all pictures,

@@ -44,6 +44,7 @@ typedef struct NbNnValue {
     int h, w, c;  /* not a picture: 1, count, 1 */
     size_t count; /* elements of one picture */
     bool live;    /* an ancestor of an output that is wanted */
+    bool reached; /* the same, and no DETACH lies between */
     bool is_activation;
     bool image; /* rank 4, NHWC; else row-major */
     bool coded;

@@ -31,10 +31,15 @@ static int inputs_of(const NbNode *node) { return node->op == NB_OP_RESHAPE ? 1 
 
 static void mark_live(NbExecutor *x) {
     for (int i = x->options.first_output; i < x->g->n_outputs; i++)
-        x->value[x->g->output[i]].live = true;
-    for (NbNodeId id = x->g->n_nodes - 1; id >= 0; id--)
-        for (int i = 0; x->value[id].live && i < inputs_of(&x->g->node[id]); i++)
-            x->value[x->g->node[id].in[i]].live = true;
+        x->value[x->g->output[i]].live = x->value[x->g->output[i]].reached = true;
+    for (NbNodeId id = x->g->n_nodes - 1; id >= 0; id--) {
+        const NbNode *const node = &x->g->node[id];
+        for (int i = 0; x->value[id].live && i < inputs_of(node); i++) {
+            NbNnValue *const in = &x->value[node->in[i]];
+            in->live = true;
+            in->reached = in->reached || (x->value[id].reached && node->op != NB_OP_DETACH);
+        }
+    }
 }
 
 static NB_FALLIBLE check_weights(const NbExecutor *x, const NbNode *node, NbError *err) {
@@ -140,8 +145,9 @@ static bool is_coded(const NbExecutor *x, NbNodeId id) {
     return node->op == NB_OP_INPUT || all_inputs_coded(x, node);
 }
 
-static bool wants_gradient(const NbExecutor *x, const NbNode *node) {
-    if (!x->options.training || node->op == NB_OP_DETACH)
+static bool wants_gradient(const NbExecutor *x, NbNodeId id) {
+    const NbNode *const node = &x->g->node[id];
+    if (!x->options.training || node->op == NB_OP_DETACH || !x->value[id].reached)
         return false;
     if (nb_param_trained(node))
         return true;
@@ -157,7 +163,7 @@ static NB_FALLIBLE describe(NbExecutor *x, NbNodeId id, NbError *err) {
     v->is_activation = node->op != NB_OP_PARAM && !quantizes_weights(x->g, node);
     NB_TRY(check_node(x, id, err));
     v->source = id;
-    v->needs_grad = wants_gradient(x, node);
+    v->needs_grad = wants_gradient(x, id);
     if (v->is_activation) {
         v->count = nb_shape_count(&node->shape) / (size_t)x->options.batch;
         v->coded = is_coded(x, id);

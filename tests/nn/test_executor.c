@@ -100,20 +100,24 @@ static void train_both(Pair *p, bool quantizers, NbTensor *d) {
     must(nb_interpret_backward(&p->twin, p->value, quantizers, nchw, &p->arena, d, &err), &err);
 }
 
-/* Whether an output depends on each node. */
-static bool *live_nodes(Pair *p) {
-    bool *const live = NB_NEW(&p->arena, bool, (size_t)p->twin.n_nodes);
+/* Whether an output depends on each node; its gradient does not pass a DETACH. */
+static bool *ancestors(Pair *p, bool of_gradients) {
+    bool *const is = NB_NEW(&p->arena, bool, (size_t)p->twin.n_nodes);
     for (int i = 0; i < p->twin.n_outputs; i++)
-        live[p->twin.output[i]] = true;
-    for (NbNodeId id = p->twin.n_nodes - 1; id >= 0; id--)
-        for (int i = 0; live[id] && i < p->twin.node[id].n_in; i++)
-            live[p->twin.node[id].in[i]] = true;
-    return live;
+        is[p->twin.output[i]] = true;
+    for (NbNodeId id = p->twin.n_nodes - 1; id >= 0; id--) {
+        const NbNode *const node = &p->twin.node[id];
+        const bool on = is[id] && !(of_gradients && node->op == NB_OP_DETACH);
+        for (int i = 0; on && i < node->n_in; i++)
+            is[node->in[i]] = true;
+    }
+    return is;
 }
 
 /* Largest distance of an output or gradient; running statistics must agree in any case. */
 static double training_distance(Pair *p, const NbTensor *d) {
-    const bool *const live = live_nodes(p);
+    const bool *const live = ancestors(p, false);
+    const bool *const reached = ancestors(p, true);
     double worst = output_distance(p);
     for (NbNodeId id = 0; id < p->twin.n_nodes; id++) {
         const NbNode *const node = &p->twin.node[id];
@@ -121,7 +125,7 @@ static double training_distance(Pair *p, const NbTensor *d) {
             continue;
         const size_t n = nb_shape_count(&node->shape);
         const float *const got = nb_executor_grad(p->x, id);
-        assert_int_equal(got != NULL, nb_param_trained(node));
+        assert_int_equal(got != NULL, reached[id] && nb_param_trained(node));
         if (got)
             worst = fmax(worst, distance(got, nb_f32(&d[id]), n));
         expect_close(nb_f32(&p->net.g.node[id].param), nb_f32(&node->param), n, 4e-6, "parameter",
