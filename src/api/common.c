@@ -226,15 +226,16 @@ void nb_job_print_coco(NbJob *job, const NbCocoScore *score) {
                      i % 6 == 5 ? "\n" : "  ");
 }
 
-NbValOptions nb_job_val_options(const NbJob *job, const NbModel *model, double conf, double iou) {
+NbValOptions nb_job_val_options(const NbJob *job, const NbModel *model, bool scoring) {
+    NbDetectOptions detect = nb_head_options(&model->head, scoring);
+    detect.conf = (float)nb_job_real(job, NB_OPT_conf, (double)detect.conf);
+    detect.iou = nb_job_real(job, NB_OPT_iou, detect.iou);
+    detect.max_det = nb_job_int(job, NB_OPT_max_det, detect.max_det);
+    detect.agnostic = nb_job_bool(job, NB_OPT_agnostic_nms, false);
+    detect.class_of_one = model->compat;
     return (NbValOptions){.batch = nb_job_int(job, NB_OPT_batch, 16),
                           .workers = nb_job_workers(job),
-                          .detect = {.conf = (float)nb_job_real(job, NB_OPT_conf, conf),
-                                     .iou = nb_job_real(job, NB_OPT_iou, iou),
-                                     .max_det = nb_job_int(job, NB_OPT_max_det, 300),
-                                     .agnostic = nb_job_bool(job, NB_OPT_agnostic_nms, false),
-                                     .decode = nb_head_decode(&model->head),
-                                     .class_of_one = model->compat},
+                          .detect = detect,
                           .matching = NB_MATCH_PER_IOU,
                           .cache_limit = nb_job_cache_limit(job),
                           .disk_cache = nb_job_cache(job) == NB_CACHE_DISK};

@@ -41,7 +41,8 @@ json_t *nb_json_coco(const NbCocoScore *score);
 void nb_job_print_metrics(NbJob *job, const NbYoloScore *score, char *const *names, int images);
 void nb_job_print_coco(NbJob *job, const NbCocoScore *score);
 
-/* Options of a validation from conf=, iou=, ...; samples and size still to be set. */
-NbValOptions nb_job_val_options(const NbJob *job, const NbModel *model, double conf, double iou);
+/* Options of a validation from conf=, iou=, ..., by default those of nb_head_options; samples and
+ * size still to be set. */
+NbValOptions nb_job_val_options(const NbJob *job, const NbModel *model, bool scoring);
 
 #endif

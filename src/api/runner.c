@@ -44,11 +44,11 @@ static NbStatus make_executor(NbRunner *r, NbError *err) {
                                        .width = o->width,
                                        .quantizers = o->kind == NB_ENGINE_SIM,
                                        .pool = o->pool};
-    return nb_executor_new(&r->model->graph, &options, &r->executor, err);
+    return nb_executor_new(&r->graph, &options, &r->executor, err);
 }
 
 static NbStatus note_outputs(NbRunner *r, NbError *err) {
-    const NbGraph *const g = &r->model->graph;
+    const NbGraph *const g = &r->graph;
     for (int i = 0; i < r->model->head.levels; i++) {
         const NbShape *const shape = &g->node[g->output[i]].shape; /* NCHW */
         r->dim[i][0] = shape->dim[2];
@@ -66,7 +66,7 @@ static NbStatus note_outputs(NbRunner *r, NbError *err) {
 
 NbStatus nb_runner_new(NbModel *model, const NbRunnerOptions *options, NbRunner *out,
                        NbError *err) {
-    *out = (NbRunner){.model = model, .options = *options};
+    *out = (NbRunner){.model = model, .graph = nb_model_inference(model), .options = *options};
     NbStatus status =
         options->kind == NB_ENGINE_INT ? make_engine(out, err) : make_executor(out, err);
     if (status == NB_OK)
@@ -137,7 +137,7 @@ NbStatus nb_job_score(NbJob *job, NbModel *model, NbEngineKind kind, int imgsz,
     NB_TRY(nb_isa_choose(nb_job_str(job, NB_OPT_isa), &options.isa, err));
     NbRunner runner;
     NB_TRY(nb_runner_new(model, &options, &runner, err));
-    NbValOptions val = nb_job_val_options(job, model, 0.001, 0.6);
+    NbValOptions val = nb_job_val_options(job, model, true);
     val.samples = samples;
     val.imgsz = imgsz;
     if (nb_job_bool(job, NB_OPT_rect, false)) {

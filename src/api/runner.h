@@ -23,6 +23,7 @@ typedef struct NbRunnerOptions {
 
 typedef struct NbRunner {
     NbModel *model; /* not owned */
+    NbGraph graph;  /* what inference needs of it */
     NbRunnerOptions options;
     NbExecutor *executor; /* float, sim */
     NbEngine *engine;     /* int */
@@ -31,7 +32,7 @@ typedef struct NbRunner {
     int64_t dim[NB_MAX_LEVELS][3]; /* height, width, channels of each output */
 } NbRunner;
 
-/* The model must outlive the runner. */
+/* The model must outlive the runner, which must not be moved. */
 NB_FALLIBLE nb_runner_new(NbModel *model, const NbRunnerOptions *options, NbRunner *out,
                           NbError *err);
 void nb_runner_release(NbRunner *r);
@@ -45,8 +46,8 @@ const char *nb_engine_name(NbEngineKind kind);
 /* engine= of the job; by default int for models with quantizers, float for others. */
 NB_FALLIBLE nb_job_engine(const NbJob *job, const NbModel *model, NbEngineKind *out, NbError *err);
 
-/* Validates the model on the samples with that engine, at conf 0.001 and IoU 0.6 unless the job
- * says otherwise. Release the result in every case. */
+/* Validates the model on the samples with that engine, at the thresholds of its head's authors
+ * unless the job says otherwise. Release the result in every case. */
 NB_FALLIBLE nb_job_score(NbJob *job, NbModel *model, NbEngineKind kind, int imgsz,
                          const NbSamples *samples, NbValResult *out, NbError *err);
 

@@ -63,14 +63,36 @@ bool nb_run_coded(const NbRun *run, NbNodeId id) {
     return true;
 }
 
-static NB_FALLIBLE run_all(NbRun *run, NbError *err) {
+/* Which nodes are computed: those that outputs are made from, or all. */
+static NB_FALLIBLE mark_needed(const NbGraph *g, bool all, NbArena *arena, bool **out,
+                               NbError *err) {
+    bool *const needed = NB_NEW(arena, bool, (size_t)g->n_nodes);
+    if (!needed)
+        return nb_fail_memory(err, "interpreter");
+    for (int i = 0; i < g->n_outputs; i++)
+        needed[g->output[i]] = true;
+    for (NbNodeId id = g->n_nodes - 1; id >= 0; id--) {
+        needed[id] = needed[id] || all;
+        for (int i = 0; needed[id] && i < g->node[id].n_in; i++)
+            needed[g->node[id].in[i]] = true;
+    }
+    *out = needed;
+    return NB_OK;
+}
+
+static NB_FALLIBLE run_nodes(NbRun *run, bool all, NbError *err) {
     const NbGraph *g = run->g;
+    bool *needed = NULL;
     run->real = NB_NEW(run->arena, const float *, (size_t)g->n_nodes);
     if (!run->real)
         return nb_fail_memory(err, "interpreter");
-    for (NbNodeId id = 0; id < g->n_nodes; id++)
-        NB_TRY_IN(nb_op_def(g->node[id].op)->forward(run, id, err), err, "node %d (%s '%s')", id,
-                  nb_op_name(g->node[id].op), g->node[id].name);
+    NB_TRY(mark_needed(g, all, run->arena, &needed, err));
+    for (NbNodeId id = 0; id < g->n_nodes; id++) {
+        run->value[id] = (NbValue){0};
+        if (needed[id])
+            NB_TRY_IN(nb_op_def(g->node[id].op)->forward(run, id, err), err, "node %d (%s '%s')",
+                      id, nb_op_name(g->node[id].op), g->node[id].name);
+    }
     return NB_OK;
 }
 
@@ -78,11 +100,11 @@ NbStatus nb_interpret(const NbGraph *g, const uint8_t *images, NbRunMode mode, b
                       NbArena *arena, NbValue *values, NbError *err) {
     NbRun run = {.g = g,
                  .images = images,
-                 .mode = mode,
+                 .mode = mode == NB_RUN_TRAIN ? NB_RUN_TRAIN : NB_RUN_EVAL,
                  .quantizers = quantizers,
                  .arena = arena,
                  .value = values};
-    return run_all(&run, err);
+    return run_nodes(&run, mode != NB_RUN_OUTPUTS, err);
 }
 
 NbStatus nb_interpret_tensors(const NbGraph *g, const NbTensor *inputs, bool quantizers,
@@ -93,7 +115,7 @@ NbStatus nb_interpret_tensors(const NbGraph *g, const NbTensor *inputs, bool qua
                  .quantizers = quantizers,
                  .arena = arena,
                  .value = values};
-    return run_all(&run, err);
+    return run_nodes(&run, true, err);
 }
 
 /* Nodes whose gradient is asked for: trained parameters and everything between them and outputs. */

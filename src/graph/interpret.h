@@ -43,8 +43,10 @@ typedef struct NbValue {
 } NbValue;
 
 typedef enum NbRunMode {
-    NB_RUN_EVAL,  /* running statistics */
-    NB_RUN_TRAIN, /* batch statistics; running ones are updated (with the unbiased variance) */
+    NB_RUN_EVAL,    /* running statistics */
+    NB_RUN_OUTPUTS, /* the same, but only nodes that the outputs of the graph are made from; the
+                     * values of others stay empty */
+    NB_RUN_TRAIN,   /* batch statistics; running ones are updated (with the unbiased variance) */
 } NbRunMode;
 
 /* The real numbers of a value: its own data, or (code - zero) * scale in the arena. An integer sum
@@ -55,9 +57,9 @@ NB_FALLIBLE nb_value_real(const NbValue *v, NbArena *arena, const float **out, N
 void nb_batchnorm_affine(const float *gamma, const float *beta, const float *mean, const float *var,
                          float eps, size_t channels, float *a, float *b);
 
-/* Computes every node. images: uint8 [batch, channels, height, width] as the graph was inferred;
- * values [g->n_nodes] is filled, its data lives in `arena`. quantizers = false turns QUANT nodes
- * into identities (the float twin). */
+/* Computes every node. images: uint8 [batch, channels, height, width] as
+ * the graph was inferred; values [g->n_nodes] is filled, its data lives in `arena`. quantizers =
+ * false turns QUANT nodes into identities (the float twin). */
 NB_FALLIBLE nb_interpret(const NbGraph *g, const uint8_t *images, NbRunMode mode, bool quantizers,
                          NbArena *arena, NbValue *values, NbError *err);
 

@@ -170,3 +170,10 @@ NbStatus nb_model_init(NbModel *m, uint64_t seed, NbError *err) {
         nb_graph_set_kind(&m->graph, id); /* frozen clips are equal from here on */
     return NB_OK;
 }
+
+NbGraph nb_model_inference(NbModel *m) {
+    NbGraph view = m->graph;
+    view.output += nb_head_first(&m->head);
+    view.n_outputs = m->head.levels;
+    return view;
+}

@@ -53,6 +53,10 @@ NB_FALLIBLE nb_model_init(NbModel *m, uint64_t seed, NbError *err);
 
 void nb_model_release(NbModel *m);
 
+/* The graph with the outputs alone that inference reads, so that whoever computes only what outputs
+ * need leaves out what only teaches. A view: nodes are the model's, which must outlive it. */
+NbGraph nb_model_inference(NbModel *m);
+
 /* What a model costs. Parameters are those of weights, norms and quantizers; like PyTorch, none of
  * the state, but (as the peers count) the reg_max bin numbers of an anchor-free head. Multiply-adds
  * are those of convolutions and matrix products for one picture. */

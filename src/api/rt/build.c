@@ -13,9 +13,10 @@ NbStatus nb_model_engine(NbModel *m, const char *name, const NbEngineOptions *op
                        name);
     NbArena scratch = {0};
     NbGraph integer;
-    NbStatus status = nb_graph_infer(&m->graph, 1, options->height, options->width, err);
+    NbGraph needed = nb_model_inference(m);
+    NbStatus status = nb_graph_infer(&needed, 1, options->height, options->width, err);
     if (status == NB_OK)
-        status = nb_lower_integer(&m->graph, &scratch, &integer, err);
+        status = nb_lower_integer(&needed, &scratch, &integer, err);
     if (status == NB_OK)
         status = nb_engine_new(&integer, options, out, err);
     nb_arena_release(&scratch);

@@ -79,12 +79,12 @@ static NB_FALLIBLE take_model(NbDetector *d, NbModel *m, const char *name,
     const int asked = o->imgsz > 0 ? o->imgsz : m->imgsz;
     d->side = nb_head_side(&m->head, asked > 0 ? asked : STANDARD_SIDE);
     d->head = m->head;
-    d->options = (NbDetectOptions){.conf = (float)o->conf,
-                                   .iou = o->iou,
-                                   .max_det = o->max_det,
-                                   .agnostic = o->agnostic != 0,
-                                   .decode = nb_head_decode(&m->head),
-                                   .class_of_one = m->compat};
+    d->options = nb_head_options(&m->head, false);
+    d->options.conf = (float)o->conf;
+    d->options.iou = o->iou;
+    d->options.max_det = o->max_det;
+    d->options.agnostic = o->agnostic != 0;
+    d->options.class_of_one = m->compat;
     NB_TRY(set_classes(d, o, err));
     NB_TRY(copy_names(d, m, err));
     const NbEngineOptions options = {

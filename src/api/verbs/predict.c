@@ -201,7 +201,7 @@ static NbStatus open_runner(Predict *p, NbError *err) {
     NB_TRY(nb_job_imgsz(job, p->model, &options.height, err));
     options.width = options.height;
     nb_job_put(job, "engine", json_string(nb_engine_name(options.kind)));
-    p->options = nb_job_val_options(job, p->model, 0.25, 0.45).detect;
+    p->options = nb_job_val_options(job, p->model, false).detect;
     return nb_runner_new(p->model, &options, &p->runner, err);
 }
 

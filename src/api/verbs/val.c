@@ -12,7 +12,7 @@ static NbStatus score(NbJob *job, NbModel *model, const NbSamples *samples, NbVa
     int imgsz = 0;
     NB_TRY(nb_job_engine(job, model, &kind, err));
     NB_TRY(nb_job_imgsz(job, model, &imgsz, err));
-    const NbValOptions used = nb_job_val_options(job, model, 0.001, 0.6);
+    const NbValOptions used = nb_job_val_options(job, model, true);
     nb_job_put(job, "engine", json_string(nb_engine_name(kind)));
     nb_job_put(job, "imgsz", json_integer(imgsz));
     nb_job_put(job, "conf", nb_json_real((double)used.detect.conf));
