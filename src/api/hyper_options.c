@@ -4,6 +4,7 @@
 #include "train/recipe.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 typedef struct Place {
@@ -146,6 +147,8 @@ static NbStatus read_settings(const NbJob *job, NbHyper *h, NbError *err) {
     if (nb_job_has(job, NB_OPT_safeguards))
         NB_TRY(nb_safeguards_parse(nb_job_str(job, NB_OPT_safeguards), &h->guard, err));
     NB_TRY(nb_layers_parse(nb_job_str(job, NB_OPT_freeze), &h->freeze, err));
+    if (strcmp(nb_job_str(job, NB_OPT_o2o), "weighted") == 0)
+        h->o2o = NB_O2O_WEIGHTED;
     h->seed = (uint64_t)nb_job_int(job, NB_OPT_seed, 0);
     h->cos_lr =
         nb_job_bool(job, NB_OPT_cos_lr, h->cos_lr) && !nb_job_bool(job, NB_OPT_linear_lr, false);

@@ -130,6 +130,7 @@ typedef struct Choice {
 static const Choice choices[] = {
     {NB_OPT_cache, "ram disk 0", "none 1 true false True False"},
     {NB_OPT_progress, "auto bar line off", ""},
+    {NB_OPT_o2o, "sum weighted", ""},
 };
 
 /* batch=-1 is for those who train. */

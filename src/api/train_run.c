@@ -200,9 +200,10 @@ static NbStatus open_hyper(NbTrainRun *run, NbError *err) {
 }
 
 static NbStatus fit_anchors(NbTrainRun *run, NbError *err) {
-    if (run->resume_path || run->pretrained || !run->hyper.autoanchor)
-        return NB_OK;
     NbHead *const head = &run->model.head;
+    if (run->resume_path || run->pretrained || !run->hyper.autoanchor ||
+        head->kind != NB_HEAD_YOLOV5)
+        return NB_OK;
     float anchor[NB_ANCHORS_MAX][2];
     const NbAnchorOptions options = {.imgsz = run->hyper.imgsz,
                                      .threshold = run->hyper.anchor_t,
@@ -280,15 +281,33 @@ static void on_message(void *user, const char *text) {
     nb_run_log_event(&run->log, "message", json_pack("{s:o}", "text", nb_json_text(text)));
 }
 
+/* "box 0.1  obj 0.2  cls 0.3": the items that the head has. */
+static void put_losses(const NbTrainRun *run, const double *loss, const char *between, char *out,
+                       size_t size) {
+    size_t at = 0;
+    out[0] = '\0';
+    for (int i = 0; i < NB_LOSS_ITEMS && at < size; i++)
+        if (nb_loss_has_item(run->model.head.kind, (NbLossItem)i))
+            at += (size_t)snprintf(out + at, size - at, "%s%s %.4f", at ? between : "",
+                                   nb_loss_item_name((NbLossItem)i), loss[i]);
+}
+
+static json_t *losses_json(const NbTrainRun *run, const double *loss) {
+    json_t *const o = json_object();
+    for (int i = 0; i < NB_LOSS_ITEMS; i++)
+        if (nb_loss_has_item(run->model.head.kind, (NbLossItem)i))
+            json_object_set_new(o, nb_loss_item_name((NbLossItem)i), nb_json_real(loss[i]));
+    return o;
+}
+
 static void on_progress(void *user, const NbTrainProgress *p) {
     NbTrainRun *const run = user;
     if (!run->job->hooks.on_progress)
         return;
     char what[64];
-    char detail[96];
+    char detail[160];
     (void)snprintf(what, sizeof what, "epoch %d/%d", p->epoch, p->epochs);
-    (void)snprintf(detail, sizeof detail, "box %.4f  obj %.4f  cls %.4f", p->loss[0], p->loss[1],
-                   p->loss[2]);
+    put_losses(run, p->loss, "  ", detail, sizeof detail);
     const NbJobProgress progress = {.what = what,
                                     .done = p->batch,
                                     .total = p->batches,
@@ -312,25 +331,24 @@ static void on_batch(void *user, int epoch, int batch, const NbBatch *pictures) 
 
 static void on_epoch(void *user, const NbEpochRow *r, bool best) {
     NbTrainRun *const run = user;
-    char text[256];
+    char text[384];
     char score[96] = "not scored";
     if (isfinite(r->map50))
         (void)snprintf(score, sizeof score, "P %.3f R %.3f mAP50 %.4f mAP50-95 %.4f%s",
                        r->precision, r->recall, r->map50, r->map50_95, best ? " (best)" : "");
-    (void)snprintf(text, sizeof text,
-                   "epoch %d/%d  box %.4f obj %.4f cls %.4f  %s  %.1f pictures/s", r->epoch,
-                   r->epochs, r->train[0], r->train[1], r->train[2], score, r->images_per_second);
+    char losses[160];
+    put_losses(run, r->train, " ", losses, sizeof losses);
+    (void)snprintf(text, sizeof text, "epoch %d/%d  %s  %s  %.1f pictures/s", r->epoch, r->epochs,
+                   losses, score, r->images_per_second);
     nb_run_log_line(&run->log, text);
-    nb_run_log_event(
-        &run->log, "epoch",
-        json_pack("{s:i, s:{s:o, s:o, s:o}, s:{s:o, s:o, s:o}, s:o, s:o, s:o, s:o, s:b, s:o}",
-                  "epoch", r->epoch, "loss", "box", nb_json_real(r->train[0]), "obj",
-                  nb_json_real(r->train[1]), "cls", nb_json_real(r->train[2]), "val_loss", "box",
-                  nb_json_real(r->val[0]), "obj", nb_json_real(r->val[1]), "cls",
-                  nb_json_real(r->val[2]), "map50", nb_json_real(r->map50), "map50_95",
-                  nb_json_real(r->map50_95), "quant_map50_95", nb_json_real(r->quant_map50_95),
-                  "images_per_second", nb_json_real(r->images_per_second), "best", best ? 1 : 0,
-                  "seconds", nb_json_real(r->seconds)));
+    nb_run_log_event(&run->log, "epoch",
+                     json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "epoch", r->epoch,
+                               "loss", losses_json(run, r->train), "val_loss",
+                               losses_json(run, r->val), "map50", nb_json_real(r->map50),
+                               "map50_95", nb_json_real(r->map50_95), "quant_map50_95",
+                               nb_json_real(r->quant_map50_95), "images_per_second",
+                               nb_json_real(r->images_per_second), "best", best ? 1 : 0, "seconds",
+                               nb_json_real(r->seconds)));
 }
 
 static bool should_stop(void *user) { return nb_job_stopped(((NbTrainRun *)user)->job); }

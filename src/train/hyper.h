@@ -36,6 +36,12 @@ typedef enum NbRecipe {
     NB_RECIPE_ULTRALYTICS,      /* heads of YOLOv8 and YOLOv10: Ultralytics 8.1 as YOLOv10 has it */
 } NbRecipe;
 
+/* How the one-to-one head of YOLOv10 learns beside the one-to-many head. */
+typedef enum NbOneToOne {
+    NB_O2O_SUM,      /* THU-MIG: both losses count in full */
+    NB_O2O_WEIGHTED, /* Ultralytics from 8.4: nb_yolov10_loss_weighted */
+} NbOneToOne;
+
 typedef struct NbHyper {
     NbRecipe recipe;
     int epochs;
@@ -59,6 +65,7 @@ typedef struct NbHyper {
 
     double box, obj, cls; /* gains; those of YOLOv5 before scaling by levels, classes and size */
     double dfl;           /* gain of the distributions of sides (YOLOv8, YOLOv10) */
+    NbOneToOne o2o;       /* YOLOv10 */
     double cls_pw, obj_pw, anchor_t, fl_gamma, label_smoothing;
     bool autobalance;
 
@@ -78,7 +85,7 @@ typedef struct NbHyper {
     bool compat;   /* quantized-yolov5's ways; see docs */
 } NbHyper;
 
-/* Defaults of nibble, or with compat those of quantized-yolov5's hyp.widerface. */
+/* For heads of YOLOv5: defaults of nibble, or with compat quantized-yolov5's hyp.widerface. */
 NbHyper nb_hyper_default(bool compat);
 
 /* Those of Ultralytics' cfg/default.yaml (8.1) with SGD; nb_recipe_auto chooses the optimizer. */

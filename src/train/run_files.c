@@ -13,7 +13,8 @@ static const char head[] =
     "epoch,time,train/box_loss,train/cls_loss,train/dfl_loss,"
     "metrics/precision(B),metrics/recall(B),metrics/mAP50(B),metrics/mAP50-95(B),"
     "val/box_loss,val/cls_loss,val/dfl_loss,lr/pg0,lr/pg1,lr/pg2,"
-    "train/obj_loss,val/obj_loss,quant/mAP50-95,images_per_second,quant/osc_rate\n";
+    "train/obj_loss,val/obj_loss,quant/mAP50-95,images_per_second,quant/osc_rate,"
+    "train/box_oo,train/cls_oo,train/dfl_oo,val/box_oo,val/cls_oo,val/dfl_oo\n";
 
 NbStatus nb_run_folder_make(const char *project, const char *name, bool exist_ok, NbArena *arena,
                             char **out, NbError *err) {
@@ -95,14 +96,23 @@ static const char *cell(double value, char out[32]) {
 }
 
 NbStatus nb_results_add(const char *path, const NbEpochRow *r, NbError *err) {
-    char c[9][32];
-    char line[1024];
-    const int n = snprintf(
-        line, sizeof line,
-        "%d,%.6g,%.6g,%.6g,0,%s,%s,%s,%s,%s,%s,0,%.6g,%.6g,%.6g,%.6g,%s,%s,%.6g,%s\n", r->epoch,
-        r->seconds, r->train[0], r->train[2], cell(r->precision, c[0]), cell(r->recall, c[1]),
-        cell(r->map50, c[2]), cell(r->map50_95, c[3]), cell(r->val[0], c[4]), cell(r->val[2], c[5]),
-        r->lr[0], r->lr[1], r->lr[2], r->train[1], cell(r->val[1], c[6]),
-        cell(r->quant_map50_95, c[7]), r->images_per_second, cell(r->oscillating, c[8]));
+    char c[11][32];
+    char line[2048];
+    int n =
+        snprintf(line, sizeof line,
+                 "%d,%.6g,%.6g,%.6g,%.6g,%s,%s,%s,%s,%s,%s,%s,%.6g,%.6g,%.6g,%.6g,%s,%s,%.6g,%s",
+                 r->epoch, r->seconds, r->train[NB_LOSS_BOX], r->train[NB_LOSS_CLS],
+                 r->train[NB_LOSS_DFL], cell(r->precision, c[0]), cell(r->recall, c[1]),
+                 cell(r->map50, c[2]), cell(r->map50_95, c[3]), cell(r->val[NB_LOSS_BOX], c[4]),
+                 cell(r->val[NB_LOSS_CLS], c[5]), cell(r->val[NB_LOSS_DFL], c[6]), r->lr[0],
+                 r->lr[1], r->lr[2], r->train[NB_LOSS_OBJ], cell(r->val[NB_LOSS_OBJ], c[7]),
+                 cell(r->quant_map50_95, c[8]), r->images_per_second, cell(r->oscillating, c[9]));
+    for (int i = 0; i < 6; i++) {
+        const double *const items = i < 3 ? r->train : r->val;
+        const double item = items[NB_LOSS_BOX_ONE + i % 3];
+        n += snprintf(line + n, sizeof line - (size_t)n, ",%s",
+                      cell(r->two_heads ? item : (double)NAN, c[10]));
+    }
+    line[n++] = '\n';
     return nb_file_append(path, line, (size_t)n, err);
 }

@@ -7,18 +7,20 @@
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "train/items.h"
 
 #include <stdbool.h>
 
 /* One row of results.csv. */
 typedef struct NbEpochRow {
-    int epoch;       /* from 1, as Ultralytics writes it */
-    int epochs;      /* of the run, as planned at this epoch; not in the file */
-    double seconds;  /* since the start of the run, pauses left out */
-    double train[3]; /* box, obj, cls; means */
+    int epoch;                   /* from 1, as Ultralytics writes it */
+    int epochs;                  /* of the run, as planned at this epoch; not in the file */
+    double seconds;              /* since the start of the run, pauses left out */
+    double train[NB_LOSS_ITEMS]; /* means */
     double precision, recall, map50, map50_95; /* NaN: the epoch was not scored */
-    double val[3];                             /* the same */
-    double lr[3];                              /* norm, weight, bias groups */
+    double val[NB_LOSS_ITEMS];                 /* the same */
+    bool two_heads;        /* the one-to-one items are there: their cells are not empty */
+    double lr[3];          /* norm, weight, bias groups */
     double quant_map50_95; /* of the model with quantizers on; NaN: no quantizers */
     double images_per_second;
     double oscillating; /* share of weights that flip to and fro; NaN: no quantizers */

@@ -7,6 +7,7 @@
 
 #include "model/model.h"
 #include "train/hyper.h"
+#include "train/items.h"
 
 /* Optimizer groups, in the order of quantized-yolov5. */
 typedef enum NbGroup {
@@ -48,10 +49,10 @@ typedef struct NbTrainState {
     int64_t updates;     /* optimizer steps taken */
     double best_fitness; /* -1: none yet */
     int best_epoch;
-    int epochs_done; /* validated and written to results.csv */
-    double loss[3];  /* sums of box, obj, cls of this epoch */
-    int64_t losses;  /* iterations in these sums */
-    double lr_scale; /* lowered when a step had to be taken back */
+    int epochs_done;            /* validated and written to results.csv */
+    double loss[NB_LOSS_ITEMS]; /* sums of this epoch */
+    int64_t losses;             /* iterations in these sums */
+    double lr_scale;            /* lowered when a step had to be taken back */
     int rollbacks;
     double balance[NB_MAX_LEVELS]; /* objectness balance (autobalance changes it) */
     float *codes, *scales;         /* room for one parameter's; nothing to keep */

@@ -62,7 +62,7 @@ static NbStatus add_group(const NbTrainState *s, const Group *group, NbArena *ar
 static char *counters_text(const NbTrainState *s, const NbHyper *h) {
     json_t *const loss = json_array();
     json_t *const balance = json_array();
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < NB_LOSS_ITEMS; i++)
         json_array_append_new(loss, json_real(s->loss[i]));
     for (int i = 0; i < s->model->head.levels; i++)
         json_array_append_new(balance, json_real(s->balance[i]));
@@ -152,7 +152,7 @@ static NbStatus take_counters(NbTrainState *s, const NbHyper *h, const json_t *o
     s->last_step = last_step;
     s->updates = updates;
     s->losses = losses;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < NB_LOSS_ITEMS; i++)
         s->loss[i] = json_number_value(json_array_get(loss, (size_t)i));
     for (int i = 0; i < s->model->head.levels; i++)
         s->balance[i] = json_number_value(json_array_get(balance, (size_t)i));

@@ -17,22 +17,23 @@ static NbStatus run_forward(NbStepper *s, const NbBatch *batch, NbStepResult *ou
     NbTrainState *const state = s->state;
     NbHead *const head = &state->model->head;
     NB_TRY(nb_executor_forward(s->executor, batch->images, batch->count, true, err));
-    NbYolov5Loss loss = nb_head_loss(head, s->hyper, state->balance);
-    NbHeadLevel level[NB_MAX_LEVELS];
-    for (int i = 0; i < head->levels; i++) {
-        const int cells = nb_head_cells(head, i, batch->imgsz);
-        const size_t n = (size_t)batch->count * (size_t)cells * (size_t)cells *
-                         (size_t)(head->anchors * (5 + head->nc));
+    const int epoch = (int)(state->iteration / s->schedule.batches);
+    NbLoss loss = nb_head_loss(head, s->hyper, state->balance, epoch);
+    NbHeadLevel level[NB_MAX_HEAD_OUTPUTS];
+    for (int i = 0; i < nb_head_outputs(head); i++) {
+        const int cells = nb_head_cells(head, i % head->levels, batch->imgsz);
+        const size_t n =
+            (size_t)batch->count * (size_t)cells * (size_t)cells * (size_t)nb_head_channels(head);
         s->d_output[i] = NB_NEW(&s->scratch, float, n);
         if (!s->d_output[i])
             return nb_fail_memory(err, "output gradients");
         level[i] = nb_head_level_nhwc(head, nb_executor_output(s->executor, i), s->d_output[i],
                                       cells, cells);
     }
-    NB_TRY(nb_yolov5_loss(&loss, level, batch->count, batch->target, batch->n_targets, &s->scratch,
-                          out->items, &out->total, err));
-    for (int i = 0; i < head->levels; i++)
-        state->balance[i] = loss.balance[i];
+    const NbLossBatch targets = {batch->count, batch->target, batch->n_targets};
+    NB_TRY(nb_loss_run(&loss, level, &targets, &s->scratch, out->items, &out->total, err));
+    for (int i = 0; i < head->levels && loss.kind == NB_HEAD_YOLOV5; i++)
+        state->balance[i] = loss.yolov5.balance[i];
     return NB_OK;
 }
 
@@ -205,7 +206,7 @@ NbStatus nb_step_run(NbStepper *s, const NbBatch *batch, NbStepResult *out, NbEr
         take_back(s);
         return NB_OK;
     }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < NB_LOSS_ITEMS; i++)
         state->loss[i] += out->items[i];
     state->losses++;
     state->iteration++;

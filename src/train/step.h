@@ -15,13 +15,13 @@ typedef struct NbStepper {
     const NbHyper *hyper;
     NbSchedule schedule;
     NbExecutor *executor; /* for the side of the batch; owned by the caller */
-    float *d_output[NB_MAX_LEVELS];
+    float *d_output[NB_MAX_HEAD_OUTPUTS];
     NbArena scratch;
     float *kept; /* running statistics before the step */
 } NbStepper;
 
 typedef struct NbStepResult {
-    double items[3]; /* box, obj, cls of this batch */
+    double items[NB_LOSS_ITEMS]; /* of this batch */
     double total;
     double grad_norm; /* of the gathered gradient before clipping; 0 when not stepped */
     NbRates rates;

@@ -45,7 +45,9 @@ static void say(const Trainer *t, const char *text) {
         t->options->hooks.on_message(t->options->hooks.user, text);
 }
 
-static bool has_level_outputs(const NbModel *m) { return m->graph.n_outputs == m->head.levels; }
+static bool has_level_outputs(const NbModel *m) {
+    return m->graph.n_outputs == nb_head_outputs(&m->head);
+}
 
 /* ---- set-up ---- */
 
@@ -107,19 +109,19 @@ static NbStatus first_loss(Trainer *t, const NbBatch *batch, bool quantizers, do
     NbExecutor *x = NULL;
     NB_TRY(nb_executor_new(&m->graph, &options, &x, err));
     NbArena scratch = {0};
-    NbHeadLevel level[NB_MAX_LEVELS];
-    double items[3];
+    NbHeadLevel level[NB_MAX_HEAD_OUTPUTS];
+    double items[NB_LOSS_ITEMS];
     NbStatus status = nb_executor_forward(x, batch->images, batch->count, false, err);
-    for (int i = 0; i < m->head.levels; i++) {
+    for (int i = 0; i < nb_head_outputs(&m->head); i++) {
         const NbShape *const shape = &m->graph.node[m->graph.output[i]].shape;
         level[i] = nb_head_level_nhwc(&m->head, nb_executor_output(x, i), NULL, (int)shape->dim[2],
                                       (int)shape->dim[3]);
     }
-    NbYolov5Loss loss = nb_head_loss(&m->head, &t->hyper, t->state.balance);
-    loss.autobalance = false;
+    NbLoss loss = nb_head_loss(&m->head, &t->hyper, t->state.balance, 0);
+    loss.yolov5.autobalance = false;
+    const NbLossBatch targets = {batch->count, batch->target, batch->n_targets};
     if (status == NB_OK)
-        status = nb_yolov5_loss(&loss, level, batch->count, batch->target, batch->n_targets,
-                                &scratch, items, out, err);
+        status = nb_loss_run(&loss, level, &targets, &scratch, items, out, err);
     nb_arena_release(&scratch);
     nb_executor_free(x);
     return status;
@@ -271,7 +273,7 @@ static void report_progress(Trainer *t, int epoch, int batch) {
         return;
     NbTrainProgress p = {
         .epoch = epoch + 1, .epochs = t->hyper.epochs, .batch = batch + 1, .batches = t->batches};
-    for (int i = 0; i < 3 && t->state.losses; i++)
+    for (int i = 0; i < NB_LOSS_ITEMS && t->state.losses; i++)
         p.loss[i] = t->state.loss[i] / (double)t->state.losses;
     if (t->trained_s > 0.0 && t->trained > 0) {
         p.images_per_second = (double)t->trained / t->trained_s;
@@ -359,8 +361,8 @@ static NbStatus run_raw(void *user, const uint8_t *images, int count, NbHeadLeve
     Trainer *const t = user;
     const NbModel *const m = t->options->model;
     NB_TRY(nb_executor_forward(t->val_executor, images, count, false, err));
-    for (int i = 0; i < m->head.levels; i++) {
-        const int cells = nb_head_cells(&m->head, i, t->hyper.imgsz);
+    for (int i = 0; i < nb_head_outputs(&m->head); i++) {
+        const int cells = nb_head_cells(&m->head, i % m->head.levels, t->hyper.imgsz);
         level[i] = nb_head_level_nhwc(&m->head, nb_executor_output(t->val_executor, i), NULL, cells,
                                       cells);
     }
@@ -372,20 +374,19 @@ static NbStatus score_average(Trainer *t, NbEpochRow *row, NbError *err) {
     const NbExecutorOptions inference = executor_options(t, false);
     if (!t->val_executor)
         NB_TRY(nb_executor_new(&t->options->model->graph, &inference, &t->val_executor, err));
-    const NbYolov5Loss loss = nb_head_loss(&m->head, &t->hyper, t->state.balance);
+    const int epoch = (int)((t->state.iteration - 1) / t->batches);
+    const NbLoss loss = nb_head_loss(&m->head, &t->hyper, t->state.balance, epoch);
+    NbDetectOptions detect = nb_head_options(&m->head, true);
+    detect.class_of_one = t->hyper.compat;
     const NbValOptions options = {.samples = t->options->val,
                                   .imgsz = t->hyper.imgsz,
                                   .batch = t->hyper.batch,
                                   .workers = t->options->workers,
-                                  .detect = {.conf = 0.001F,
-                                             .iou = 0.6,
-                                             .max_det = 300,
-                                             .decode = nb_head_decode(&m->head),
-                                             .class_of_one = t->hyper.compat},
+                                  .detect = detect,
                                   .matching = NB_MATCH_PER_IOU,
                                   .cache_limit = t->options->cache_limit,
                                   .disk_cache = t->options->disk_cache};
-    const NbRawRun run = {.user = t, .run = run_raw};
+    const NbRawRun run = {.user = t, .all = true, .run = run_raw};
     NbValResult result;
     const NbStatus status = nb_validate(&run, &m->head, &loss, &options, &result, err);
     row->precision = result.score.precision;
@@ -419,21 +420,24 @@ static NbStatus score_epoch(Trainer *t, NbEpochRow *row, bool *best, NbError *er
 
 static NbEpochRow unscored_row(const Trainer *t, int epoch) {
     const double none = (double)NAN;
-    return (NbEpochRow){.epoch = epoch + 1,
-                        .epochs = t->hyper.epochs,
-                        .precision = none,
-                        .recall = none,
-                        .map50 = none,
-                        .map50_95 = none,
-                        .val = {none, none, none},
-                        .quant_map50_95 = none,
-                        .oscillating = none};
+    NbEpochRow row = {.epoch = epoch + 1,
+                      .epochs = t->hyper.epochs,
+                      .precision = none,
+                      .recall = none,
+                      .map50 = none,
+                      .map50_95 = none,
+                      .two_heads = t->options->model->head.kind == NB_HEAD_YOLOV10,
+                      .quant_map50_95 = none,
+                      .oscillating = none};
+    for (int i = 0; i < NB_LOSS_ITEMS; i++)
+        row.val[i] = none;
+    return row;
 }
 
 static NbStatus finish_epoch(Trainer *t, int epoch, NbError *err) {
     const NbRates rates = nb_schedule_at(&t->stepper.schedule, t->state.iteration - 1);
     NbEpochRow row = unscored_row(t, epoch);
-    for (int i = 0; i < 3 && t->state.losses; i++)
+    for (int i = 0; i < NB_LOSS_ITEMS && t->state.losses; i++)
         row.train[i] = t->state.loss[i] / (double)t->state.losses;
     nb_recipe_group_rates(&t->hyper, &rates, row.lr);
     bool best = false;

@@ -17,7 +17,7 @@
 typedef struct NbTrainProgress {
     int epoch, epochs; /* epoch from 1 */
     int batch, batches;
-    double loss[3]; /* means of this epoch so far */
+    double loss[NB_LOSS_ITEMS]; /* means of this epoch so far */
     double images_per_second;
     double seconds_left; /* of the whole run, validation not counted */
 } NbTrainProgress;

@@ -28,7 +28,7 @@ static NbStatus label_boxes(const NbSample *s, NbArena *arena, NbYoloImage *imag
 typedef struct Pass {
     const NbRawRun *run;
     const NbHead *head;
-    const NbYolov5Loss *loss;
+    const NbLoss *loss;
     const NbValOptions *options;
     NbValResult *out;
     NbArena scratch;
@@ -36,13 +36,13 @@ typedef struct Pass {
 } Pass;
 
 static NbStatus add_loss(Pass *p, const NbHeadLevel *level, const NbBatch *batch, NbError *err) {
-    NbYolov5Loss loss = *p->loss;
-    loss.autobalance = false;
-    double items[3];
+    NbLoss loss = *p->loss;
+    loss.yolov5.autobalance = false;
+    double items[NB_LOSS_ITEMS];
     double total;
-    NB_TRY(nb_yolov5_loss(&loss, level, batch->count, batch->target, batch->n_targets, &p->scratch,
-                          items, &total, err));
-    for (int i = 0; i < 3; i++)
+    const NbLossBatch targets = {batch->count, batch->target, batch->n_targets};
+    NB_TRY(nb_loss_run(&loss, level, &targets, &p->scratch, items, &total, err));
+    for (int i = 0; i < NB_LOSS_ITEMS; i++)
         p->out->loss[i] += items[i];
     return NB_OK;
 }
@@ -72,7 +72,8 @@ static NbStatus keep_detections(Pass *p, const NbHeadLevel *level, const NbBatch
 }
 
 static NbStatus run_batch(Pass *p, NbLoader *loader, NbError *err) {
-    NbHeadLevel level[NB_MAX_LEVELS];
+    NbHeadLevel level[NB_MAX_HEAD_OUTPUTS];
+    const NbHeadLevel *const read = level + (p->run->all ? nb_head_first(p->head) : 0);
     NbBatch batch;
     const double start = nb_clock_seconds();
     NB_TRY(nb_loader_next(loader, &batch, err));
@@ -85,7 +86,7 @@ static NbStatus run_batch(Pass *p, NbLoader *loader, NbError *err) {
     if (p->loss)
         NB_TRY(add_loss(p, level, &batch, err));
     for (int b = 0; b < batch.count; b++)
-        NB_TRY(keep_detections(p, level, &batch, b, err));
+        NB_TRY(keep_detections(p, read, &batch, b, err));
     if (p->options->on_batch)
         p->options->on_batch(p->options->user, &batch, p->out->image);
     p->out->preprocess_s += loaded - start;
@@ -95,7 +96,7 @@ static NbStatus run_batch(Pass *p, NbLoader *loader, NbError *err) {
     return NB_OK;
 }
 
-NbStatus nb_validate(const NbRawRun *run, const NbHead *head, const NbYolov5Loss *loss,
+NbStatus nb_validate(const NbRawRun *run, const NbHead *head, const NbLoss *loss,
                      const NbValOptions *options, NbValResult *out, NbError *err) {
     *out = (NbValResult){.n_images = options->samples->n};
     out->image = NB_NEW(&out->arena, NbYoloImage, (size_t)out->n_images);
@@ -122,7 +123,7 @@ NbStatus nb_validate(const NbRawRun *run, const NbHead *head, const NbYolov5Loss
     nb_loader_free(loader);
     nb_arena_release(&pass.scratch);
     NB_TRY(status);
-    for (int i = 0; i < 3 && pass.batches; i++)
+    for (int i = 0; i < NB_LOSS_ITEMS && pass.batches; i++)
         out->loss[i] /= pass.batches;
     return nb_yolo_score(out->image, (size_t)out->n_images, head->nc, options->matching,
                          &out->arena, &out->score, err);

@@ -8,11 +8,13 @@
 #include "data/loader.h"
 #include "detect/picture.h"
 #include "eval/score.h"
+#include "train/loss.h"
 
-/* Computes raw head outputs of `count` pictures [count, height, width, 3]; fills one level each.
- * The outputs stay valid until the next call. */
+/* Computes raw head outputs of `count` pictures [count, height, width, 3]; fills one level for each
+ * output that inference reads. The outputs stay valid until the next call. */
 typedef struct NbRawRun {
     void *user;
+    bool all; /* one level for each output, as a loss needs them: [nb_head_outputs] */
     NbStatus (*run)(void *user, const uint8_t *images, int count, NbHeadLevel *level, NbError *err);
     /* The pictures of the next calls have this size; NULL: only the size it was made for. */
     NbStatus (*resize)(void *user, int height, int width, NbError *err);
@@ -42,12 +44,12 @@ typedef struct NbValResult {
     int n_images;
     NbYoloScore score;
     double preprocess_s, inference_s, postprocess_s;
-    double loss[3]; /* box, obj, cls; only when a loss was given */
+    double loss[NB_LOSS_ITEMS]; /* only when a loss was given */
 } NbValResult;
 
-/* Runs, post-processes and scores. `loss` may be NULL. Release with nb_val_result_release (also
- * after a failure). */
-NB_FALLIBLE nb_validate(const NbRawRun *run, const NbHead *head, const NbYolov5Loss *loss,
+/* Runs, post-processes and scores. `loss` may be NULL, else run->all must hold. Release with
+ * nb_val_result_release (also after a failure). */
+NB_FALLIBLE nb_validate(const NbRawRun *run, const NbHead *head, const NbLoss *loss,
                         const NbValOptions *options, NbValResult *out, NbError *err);
 void nb_val_result_release(NbValResult *r);
 

@@ -51,6 +51,30 @@ static void rows_are_added_and_cut(void **unused) {
     scratch_free(&s);
 }
 
+static void both_heads_of_yolov10_have_columns(void **unused) {
+    (void)unused;
+    Scratch s = scratch_new();
+    NbError err = {0};
+    double seconds;
+    const char *const path = scratch_path(&s, "results.csv");
+    must(nb_results_begin(path, 0, &seconds, &err), &err);
+    NbEpochRow row = {.epoch = 1,
+                      .train = {0.5, 0.0, 0.25, 1.5, 2.5, 3.5, 4.5},
+                      .val = {0.0, 0.0, 0.0, 0.0, 5.5, 6.5, 7.5},
+                      .two_heads = true,
+                      .quant_map50_95 = (double)NAN,
+                      .oscillating = (double)NAN};
+    must(nb_results_add(path, &row, &err), &err);
+    row.two_heads = false;
+    must(nb_results_add(path, &row, &err), &err);
+    const char *const all = text_of(&s, path);
+    assert_non_null(strstr(all, ",train/box_oo,train/cls_oo,train/dfl_oo,val/box_oo,"));
+    assert_non_null(strstr(all, "\n1,0,0.5,0.25,1.5,0,"));
+    assert_non_null(strstr(all, ",2.5,3.5,4.5,5.5,6.5,7.5\n"));
+    assert_non_null(strstr(all, ",,,,,,\n"));
+    scratch_free(&s);
+}
+
 static void folders_are_numbered(void **unused) {
     (void)unused;
     Scratch s = scratch_new();
@@ -93,6 +117,7 @@ static void the_newest_run_is_found(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(rows_are_added_and_cut),
+                                       cmocka_unit_test(both_heads_of_yolov10_have_columns),
                                        cmocka_unit_test(folders_are_numbered),
                                        cmocka_unit_test(the_newest_run_is_found)};
     return cmocka_run_group_tests(tests, NULL, NULL);

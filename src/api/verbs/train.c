@@ -30,7 +30,7 @@ const NbVerb nb_verb_train = {
              "threads workers project name exist_ok settings compat optimizer adam lr0 lrf "
              "momentum weight_decay cos_lr linear_lr warmup_epochs warmup_iters warmup_momentum "
              "warmup_bias_lr "
-             "nbs clip_norm quant_lr ema_decay ema_tau box obj cls dfl cls_pw obj_pw anchor_t "
+             "nbs clip_norm quant_lr ema_decay ema_tau box obj cls dfl o2o cls_pw obj_pw anchor_t "
              "fl_gamma label_smoothing hsv_h hsv_s hsv_v degrees translate scale shear "
              "perspective flipud fliplr mosaic mixup close_mosaic multi_scale freeze "
              "single_cls val noval val_period patience save_period save_minutes amp deterministic "
