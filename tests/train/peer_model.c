@@ -24,10 +24,12 @@ NbCase peer_case(NbCases *cases, const char *id, const char *kind) {
     return (NbCase){0};
 }
 
+static bool is_quantized_yolov5(const NbCase *init) {
+    return strcmp(nb_case_string(init, "source", ""), "q") == 0;
+}
+
 static const NbZooFile *zoo_file(const NbCase *init) {
     const char *const base = nb_case_string(init, "base_model", "");
-    if (strcmp(nb_case_string(init, "source", ""), "q") != 0)
-        return NULL;
     return nb_zoo_find(strcmp(base, "yolov1-tiny-quant") == 0 ? "lpyolo" : base);
 }
 
@@ -52,6 +54,12 @@ static char *replace(const char *text, const char *key, int lines, const char *w
 static char *yaml_text(const NbCase *init, NbArena *arena) {
     static const char *const numbers[] = {"depth_multiple", "width_multiple"};
     char *text = nb_arena_string(arena, zoo_file(init)->text);
+    if (!is_quantized_yolov5(init)) {
+        char *const line = nb_arena_printf(
+            arena, "scales:\n  x: [%.17g, %.17g, %.17g]", nb_case_number(init, "depth_multiple", 1),
+            nb_case_number(init, "width_multiple", 1), nb_case_number(init, "max_channels", 1024));
+        return replace(text, "scales:", 2, line, arena);
+    }
     for (size_t i = 0; i < 2; i++) {
         char line[64];
         (void)snprintf(line, sizeof line, "%s: %.17g", numbers[i],
@@ -70,6 +78,8 @@ static char *yaml_text(const NbCase *init, NbArena *arena) {
 
 static void set_anchors(const NbCase *init, NbHead *head) {
     const json_t *const levels = json_object_get(init->params, "anchors");
+    if (head->kind != NB_HEAD_YOLOV5)
+        return;
     assert_int_equal(json_array_size(levels), head->levels);
     for (int i = 0; i < head->levels; i++) {
         const json_t *const row = json_array_get(levels, (size_t)i);
@@ -83,7 +93,8 @@ static void set_anchors(const NbCase *init, NbHead *head) {
 void peer_model_new(const NbCase *init, NbModel *out) {
     NbError err = {0};
     NbArena arena = {0};
-    const NbModelOptions options = {.nc = (int)nb_case_number(init, "nc", 1), .compat = true};
+    const NbModelOptions options = {.nc = (int)nb_case_number(init, "nc", 1),
+                                    .compat = is_quantized_yolov5(init)};
     const char *const text = yaml_text(init, &arena);
     must(nb_model_from_yaml("vectors.yaml", text, strlen(text), &options, out, &err), &err);
     nb_arena_release(&arena);

@@ -12,10 +12,11 @@
 /* The case of this id; without an id, the first of this kind. Fails the test when there is none. */
 NbCase peer_case(NbCases *cases, const char *id, const char *kind);
 
-/* False: the zoo has no such model (or it is not quantized-yolov5's). */
+/* False: the zoo has no such model. */
 bool peer_model_known(const NbCase *init);
 
-/* Built with compat and filled with the start state. Learned clips get gradients too. */
+/* Built (quantized-yolov5's with compat) and filled with the start state. Learned clips get
+ * gradients too. */
 void peer_model_new(const NbCase *init, NbModel *out);
 
 /* The PARAM node of a peer's name; -1: none. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Whole training steps against quantized-yolov5: loss, rates, gradients, values, averages and
- * momentum after each optimizer step, in one run from the first iteration to the last. */
+ * Whole training steps against quantized-yolov5, THU-MIG's YOLOv10 and Ultralytics: loss, rates,
+ * gradients, values, averages and momentum after each optimizer step, in one run from the first
+ * iteration to the last. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* One case as it runs. */
@@ -34,8 +36,20 @@ typedef struct Run {
     int bad;
 } Run;
 
+static bool is_kind(const NbCase *c, const char *kind) { return strcmp(c->kind, kind) == 0; }
+
+static void set_gains(const NbCase *c, NbHyper *h) {
+    const json_t *const gains = json_object_get(c->params, "gains");
+    double *const to[] = {&h->box, &h->cls, &h->dfl};
+    for (size_t i = 0; i < json_array_size(gains) && i < 3; i++)
+        *to[i] = json_number_value(json_array_get(gains, i));
+}
+
+/* Newer Ultralytics keeps what an epoch leaves over, the others drop it. */
 static NbHyper hyper_of(const NbCase *c) {
-    NbHyper h = nb_hyper_default(true);
+    NbHyper h = is_kind(c, "train_q") ? nb_hyper_default(true) : nb_hyper_ultralytics();
+    if (is_kind(c, "train_ul"))
+        h.recipe = NB_RECIPE_NIBBLE;
     h.lr0 = nb_case_number(c, "lr0", h.lr0);
     h.lrf = nb_case_number(c, "lrf", h.lrf);
     h.momentum = nb_case_number(c, "momentum", h.momentum);
@@ -49,7 +63,15 @@ static NbHyper hyper_of(const NbCase *c) {
     h.epochs = (int)nb_case_number(c, "epochs", h.epochs);
     h.imgsz = (int)nb_case_number(c, "imgsz", h.imgsz);
     h.quant_lr = 0.0; /* the peer computes gradients of clips but its optimizer does not see them */
-    h.clip_norm = 0.0; /* the stored steps are the bare ones of the peer */
+    h.clip_norm = nb_case_number(c, "grad_clip", 0.0); /* quantized-yolov5 clips nothing */
+    const char *const adamw = "AdamW betas "; /* then beta1 */
+    const char *const optimizer = nb_case_string(c, "optimizer", "SGD");
+    if (strncmp(optimizer, adamw, strlen(adamw)) == 0) {
+        h.optimizer = NB_ADAMW;
+        h.momentum = strtod(optimizer + strlen(adamw), NULL);
+    }
+    h.o2o = strcmp(nb_case_string(c, "loss", ""), "E2ELoss") == 0 ? NB_O2O_WEIGHTED : NB_O2O_SUM;
+    set_gains(c, &h);
     return h;
 }
 
@@ -60,8 +82,8 @@ static NbSchedule schedule_of(const NbCase *c, const NbHyper *h) {
                         .batch = h->batch,
                         .nbs = h->nbs,
                         .cosine = strncmp(kind, "cosine", 6) == 0,
-                        .linear_reaches_end = true,
-                        .late = true,
+                        .linear_reaches_end = is_kind(c, "train_q"),
+                        .late = !is_kind(c, "train_ul"),
                         .warmup = (int)nb_case_number(c, "nw", 0),
                         .lr0 = h->lr0,
                         .lrf = h->lrf,
@@ -131,11 +153,16 @@ static size_t count_of(const json_t *entry) {
     return n;
 }
 
-/* What is no node with us: the anchors, which nothing changes. In strides, as the peer keeps them.
- */
+/* What is no node with us, since nothing changes it: the anchors, in strides, as the peer keeps
+ * them, and the numbers of the bins of distances. */
 static const float *constant(const Run *r, const json_t *entry, Which which) {
     static float anchor[NB_MAX_LEVELS * NB_MAX_ANCHORS * 2];
     const char *const name = json_string_value(json_object_get(entry, "name"));
+    if (strstr(name, ".dfl.conv.weight") && count_of(entry) == (size_t)r->model.head.reg_max) {
+        for (int i = 0; i < r->model.head.reg_max; i++)
+            anchor[i] = (float)i;
+        return which == GRADIENT ? NULL : anchor;
+    }
     const NbHead *const head = &r->model.head;
     const size_t per_level = (size_t)head->anchors * 2;
     if (!strstr(name, ".anchors") || count_of(entry) != (size_t)head->levels * per_level)
@@ -370,10 +397,35 @@ static Ties find_ties(const NbCase *c) {
 /* ---- the run ---- */
 
 typedef struct Log {
-    float items[64][3], total[64], lr[64][3], momentum[64], accumulate[64], stepped[64];
+    float items[64 * 6], total[64], lr[64][3], momentum[64], accumulate[64], stepped[64];
     float grad_norm[64];
     int n;
+    int n_items; /* so many a row */
 } Log;
+
+/* As the peers log them. */
+static int log_items(const Run *r, const double *items, float *out) {
+    static const NbLossItem anchors[] = {NB_LOSS_BOX, NB_LOSS_OBJ, NB_LOSS_CLS};
+    static const NbLossItem two[] = {NB_LOSS_BOX,     NB_LOSS_CLS,     NB_LOSS_DFL,
+                                     NB_LOSS_BOX_ONE, NB_LOSS_CLS_ONE, NB_LOSS_DFL_ONE};
+    const bool q = is_kind(&r->c, "train_q");
+    const bool ul = is_kind(&r->c, "train_ul"); /* logs those of the one-to-one head alone */
+    const NbLossItem *const which = q ? anchors : ul ? two + 3 : two;
+    const int n = q || ul ? 3 : 6;
+    for (int k = 0; k < n; k++)
+        out[k] = (float)items[which[k]];
+    return n;
+}
+
+/* Which group of the peer has the rate of biases. */
+static int bias_group(const Run *r) {
+    const json_t *const groups = json_object_get(r->c.params, "groups");
+    for (size_t i = 0; i < json_array_size(groups); i++)
+        if (strncmp(json_string_value(json_array_get(groups, i)), "bias", 4) == 0)
+            return (int)i;
+    fail_msg("%s: no group of biases", r->c.id);
+    return -1;
+}
 
 /* Norm of the gathered gradients; a step has emptied them, so they are looked at through the
  * result. The peer's optimizer does not know the clips and so never clears their gradients, which
@@ -397,13 +449,12 @@ static double gathered_norm(Run *r, const NbStepResult *result) {
 
 static void note(Log *log, Run *r, const NbStepResult *result) {
     const int i = log->n++;
-    for (int k = 0; k < 3; k++)
-        log->items[i][k] = (float)result->items[k];
+    log->n_items = log_items(r, result->items, log->items + i * log->n_items);
     log->total[i] = (float)result->total;
-    log->lr[i][0] = (float)result->rates.lr;
-    log->lr[i][1] = (float)result->rates.lr;
-    log->lr[i][2] = (float)result->rates.lr_bias;
-    log->momentum[i] = (float)result->rates.momentum;
+    for (int k = 0; k < 3; k++)
+        log->lr[i][k] = (float)(k == bias_group(r) ? result->rates.lr_bias : result->rates.lr);
+    log->momentum[i] =
+        (float)(r->hyper.optimizer == NB_SGD ? result->rates.momentum : r->hyper.momentum);
     log->accumulate[i] = (float)result->rates.accumulate;
     log->stepped[i] = result->stepped ? 1.0F : 0.0F;
     log->grad_norm[i] = (float)gathered_norm(r, result);
@@ -415,9 +466,12 @@ static void compare_log(Run *r, const Log *log) {
         const char *name;
         const float *value;
         size_t n;
-    } rows[] = {{"log.items", log->items[0], 3 * n},    {"log.total", log->total, n},
-                {"log.lr", log->lr[0], 3 * n},          {"log.momentum", log->momentum, n},
-                {"log.accumulate", log->accumulate, n}, {"log.stepped", log->stepped, n},
+    } rows[] = {{"log.items", log->items, (size_t)log->n_items * n},
+                {"log.total", log->total, n},
+                {"log.lr", log->lr[0], 3 * n},
+                {"log.momentum", log->momentum, n},
+                {"log.accumulate", log->accumulate, n},
+                {"log.stepped", log->stepped, n},
                 {"log.grad_norm", log->grad_norm, n}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         r->bad += !nb_case_compare(&r->c, rows[i].name, rows[i].value, rows[i].n);
@@ -468,7 +522,7 @@ static void steps_equal_the_peer(void **state) {
         if (strncmp(c.kind, "train_", 6) != 0)
             continue;
         const NbCase init = peer_case(cases, nb_case_string(&c, "init", ""), NULL);
-        if (strcmp(c.kind, "train_q") != 0 || !peer_model_known(&init)) {
+        if (!peer_model_known(&init)) {
             print_message("%s: %s is not in the zoo yet\n", c.id,
                           nb_case_string(&init, "base_model", "the model"));
             continue;
