@@ -48,7 +48,8 @@ NbStatus nb_job_import(NbJob *job, int nc, NbLoadReport *report, NbModel *out, N
     const char *path = NULL;
     NB_TRY(nb_job_need(job, NB_OPT_model, &path, err));
     NbBits bits = {0};
-    NbModelOptions options = {.nc = nc, .compat = nb_job_has(job, NB_OPT_compat)};
+    NbModelOptions options = {
+        .nc = nc, .compat = nb_job_has(job, NB_OPT_compat), .transfer = nc > 0 && report};
     const char *const compat = nb_job_str(job, NB_OPT_compat);
     if (options.compat && strcmp(compat, "quantized-yolov5") != 0)
         return nb_fail(NB_ERR_ARGUMENT, err, "compat: expected quantized-yolov5, found '%s'",

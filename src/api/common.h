@@ -19,7 +19,8 @@ json_t *nb_json_text(const char *text);
 /* model=: a checkpoint or PyTorch file as it is (with other bits when quantize= is given), or a
  * YAML with start weights of seed=. nc > 0 replaces the class count of a YAML. */
 NB_FALLIBLE nb_job_model(NbJob *job, int nc, NbModel *out, NbError *err);
-/* The same, and what became of the tensors of the file, in the job's arena. */
+/* The same, and what became of the tensors of the file, in the job's arena. Other classes (nc) than
+ * those of a checkpoint are no error then: what fits by name and shape is taken. */
 NB_FALLIBLE nb_job_import(NbJob *job, int nc, NbLoadReport *report, NbModel *out, NbError *err);
 
 /* imgsz= rounded up to a multiple of the largest stride (said when it changes); 0 in the checkpoint

@@ -5,6 +5,7 @@
 #include "api/common.h"
 #include "api/figures.h"
 #include "api/hyper_options.h"
+#include "api/load_report.h"
 #include "base/file.h"
 #include "data/anchors.h"
 #include "model/checkpoint.h"
@@ -135,8 +136,8 @@ static NbStatus take_weights(NbTrainRun *run, const char *path, NbError *err) {
     const NbStatus status = load_what_fits(run, path, &source, &report, err);
     nb_model_release(&source);
     NB_TRY(status);
-    const char *const text = nb_load_report_text(&report, &job->arena);
-    nb_job_say(job, "%s: %s", path, text ? text : "");
+    nb_job_put_load(job, &report);
+    nb_job_say_load(job, path, &report);
     if (report.loaded == 0)
         return nb_fail(NB_ERR_FORMAT, err, "%s: expected weights that fit the model, found none",
                        path);
@@ -152,13 +153,21 @@ static bool is_yes_or_no(const char *text) {
 
 static NbStatus open_model(NbTrainRun *run, NbError *err) {
     NbJob *const job = run->job;
-    NB_TRY(nb_job_model(job, run->dataset.nc, &run->model, err));
+    NbLoadReport loaded = {0};
+    NB_TRY(nb_job_import(job, run->dataset.nc, &loaded, &run->model, err));
     if (run->model.head.nc != run->dataset.nc)
         return nb_fail(NB_ERR_FORMAT, err, "%s has %d classes, the model %s has %d",
                        nb_job_str(job, NB_OPT_data), run->dataset.nc, nb_job_str(job, NB_OPT_model),
                        run->model.head.nc);
     const char *const model = nb_job_str(job, NB_OPT_model);
     run->pretrained = has_suffix(model, ".safetensors") || has_suffix(model, ".pt");
+    if (run->pretrained && !run->resume_path) {
+        nb_job_put_load(job, &loaded);
+        nb_job_say_load(job, model, &loaded);
+        if (loaded.loaded == 0)
+            return nb_fail(NB_ERR_FORMAT, err, "%s: nothing in it fits %d classes", model,
+                           run->dataset.nc);
+    }
     NB_TRY(nb_model_set_names(&run->model, (const char *const *)run->dataset.names, run->dataset.nc,
                               err));
     const char *const start = nb_job_str(job, NB_OPT_pretrained);

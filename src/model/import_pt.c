@@ -31,22 +31,43 @@ static bool ends_in(const char *text, const char *end) {
 
 /* ---- names ---- */
 
-/* A learned clip lies deep inside the peers' objects: MODULE.act. act_quant. fused_... value. Older
- * files say act_quant_proxy and learned_value. */
+/* A learned value lies deep inside Brevitas' objects. MODULE.act is a quantized activation there;
+ * its quantizer is ours of MODULE. Older files say act_quant_proxy and learned_value. */
 static const char *our_name(const char *name, NbArena *arena) {
     static const char *const tails[] = {
-        ".act.act_quant.fused_activation_quant_proxy.tensor_quant.scaling_impl.value",
-        ".act.act_quant.fused_activation_quant_proxy.tensor_quant.scaling_impl.learned_value",
-        ".act.act_quant_proxy.fused_activation_quant_proxy.tensor_quant.scaling_impl.learned_value",
+        ".fused_activation_quant_proxy.tensor_quant.scaling_impl.value",
+        ".fused_activation_quant_proxy.tensor_quant.scaling_impl.learned_value",
+        ".tensor_quant.scaling_impl.value",
+        ".tensor_quant.scaling_impl.learned_value",
     };
-    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++)
-        if (ends_in(name, tails[i]))
-            return nb_arena_printf(arena, "%.*s.act_quant.value",
-                                   (int)(strlen(name) - strlen(tails[i])), name);
+    static const struct {
+        const char *theirs, *ours;
+    } quantizers[] = {
+        {".act.act_quant", ".act_quant"},   {".act.act_quant_proxy", ".act_quant"},
+        {".act_quant", ".act_quant"},       {".act_quant_proxy", ".act_quant"},
+        {".input_quant", ".input_quant"},   {".output_quant", ".output_quant"},
+        {".weight_quant", ".weight_quant"},
+    };
+    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+        if (!ends_in(name, tails[i]))
+            continue;
+        const char *const head = nb_arena_string_n(arena, name, strlen(name) - strlen(tails[i]));
+        for (size_t k = 0; head && k < sizeof quantizers / sizeof *quantizers; k++)
+            if (ends_in(head, quantizers[k].theirs))
+                return nb_arena_printf(arena, "%.*s%s.value",
+                                       (int)(strlen(head) - strlen(quantizers[k].theirs)), head,
+                                       quantizers[k].ours);
+        return head ? name : NULL;
+    }
     return name;
 }
 
-/* Renames; a learned clip tells that quantized-yolov5 wrote the file. */
+/* quantized-yolov5 keeps its clips in activations called act. */
+static bool is_peer_clip(const char *name) {
+    return strstr(name, ".act.act_quant.fused_") || strstr(name, ".act.act_quant_proxy.fused_");
+}
+
+/* Renames; the clips of quantized-yolov5 tell that it wrote the file. */
 static NB_FALLIBLE rename_all(Import *im, NbError *err) {
     const NbSafetensors *const from = &im->pt.state;
     im->state.n_tensors = from->n_tensors;
@@ -59,7 +80,7 @@ static NB_FALLIBLE rename_all(Import *im, NbError *err) {
         t->name = our_name(from->tensor[i].name, im->arena);
         if (!t->name)
             return nb_fail_memory(err, "tensor name");
-        if (t->name != from->tensor[i].name)
+        if (is_peer_clip(from->tensor[i].name))
             im->options.compat = true;
     }
     return NB_OK;

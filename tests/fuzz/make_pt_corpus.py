@@ -157,6 +157,62 @@ put("module_stride", save({"model": model(stride=4.0)}))
 put("module_unknown", save({"model": model(head="Segment")}))
 put("module_no_anchors", save({"model": model(anchors=False)}))
 
+# ---- a module without anchors: YOLOv10's layers, one level, two classes, scale "n" of two ----
+for what in ("DetectionModel", "YOLOv10DetectionModel"):
+    Module[what] = cls("ultralytics.nn.tasks", what)
+for what in ("C2fCIB", "SCDown", "v10Detect", "RepVGGDW", "CIB", "Part"):
+    Module[what] = cls("ultralytics.nn.modules.block", what)
+
+
+def block(c1, c2, k, groups=1, act="SiLU"):
+    if act not in Module:
+        Module[act] = cls("torch.nn.modules.linear", act)
+    n = c2 * (c1 // groups) * k * k
+    conv = module("Conv2d", [("weight", Parameter(Storage("Half", halves(n, n)), (c2, c1 // groups, k, k))), ("bias", None)])
+    norm = module("BatchNorm2d", [("weight", tensor("Half", [1.0] * c2)), ("bias", tensor("Half", halves(c2, k)))],
+                  [("running_mean", tensor("Half", halves(c2, 3))), ("running_var", tensor("Half", [1.5] * c2)),
+                   ("num_batches_tracked", tensor("Long", [9], ()))], eps=eps_of_ours, momentum=0.03)
+    return module("Conv", (), (), [("conv", conv), ("bn", norm), ("act", module(act))])
+
+
+def logits(c1, c2):
+    return module("Conv2d", [("weight", tensor("Half", halves(c1 * c2, c2), (c2, c1, 1, 1))), ("bias", tensor("Half", halves(c2, 5)))])
+
+
+def inside(*children, what="Sequential"):
+    return module(what, (), (), [(str(i), c) for i, c in enumerate(children)])
+
+
+def free_branches(c, bins, nc):
+    box = inside(inside(block(c, 16, 3), block(16, 16, 3), logits(16, 4 * bins)), what="ModuleList")
+    cls_ = inside(inside(inside(block(c, c, 3, c), block(c, c, 1)), inside(block(c, c, 3, c), block(c, c, 1)), logits(c, nc)), what="ModuleList")
+    return box, cls_
+
+
+eps_of_ours = 1e-3
+
+
+def model10(bins=(0.0, 1.0), what="YOLOv10DetectionModel"):
+    c, nc = 8, 2  # min(16, 12) * 0.5, to a multiple of 8
+    down = module("SCDown", (), (), [("cv1", block(c, c, 1)), ("cv2", block(c, c, 3, c, "Identity"))])
+    large = module("RepVGGDW", (), (), [("conv", block(8, 8, 7, 8, "Identity")), ("conv1", block(8, 8, 3, 8, "Identity")), ("act", module("SiLU"))])
+    cib = module("CIB", (), (), [("cv1", inside(block(4, 4, 3, 4), block(4, 8, 1), large, block(8, 4, 1), block(4, 4, 3, 4)))])
+    c2f = module("C2fCIB", (), (), [("cv1", block(c, c, 1)), ("cv2", block(12, c, 1)), ("m", inside(cib, what="ModuleList"))])
+    many, one = free_branches(c, 2, nc), free_branches(c, 2, nc)
+    fixed = module("Part", (), (), [("conv", module("Conv2d", [("weight", tensor("Half", list(bins), (1, len(bins), 1, 1))), ("bias", None)]))])
+    head = module("v10Detect", (), (), [("cv2", many[0]), ("cv3", many[1]), ("dfl", fixed), ("one2one_cv2", one[0]), ("one2one_cv3", one[1])],
+                  stride=tensor("Half", [4.0]), nc=nc)
+    yaml = {"nc": nc, "scales": {"s": [1.0, 1.0, 99], "n": [0.33, 0.5, 12]}, "reg_max": 2,
+            "backbone": [[-1, 1, "Conv", [16, 3, 2]], [-1, 1, "SCDown", [16, 3, 2]]],
+            "head": [[-1, 3, "C2fCIB", [16, True, True]], [[2], 1, "v10Detect", ["nc"]]],
+            "scale": "n", "yaml_file": "small10n.yaml", "ch": 3}
+    body = inside(block(3, c, 3), down, c2f, head)
+    return module(what, (), (), [("model", body)], yaml=yaml, names={0: "a", 1: "b"}, nc=nc, stride=tensor("Float", [4.0]))
+
+
+put("module10", save({"epoch": -1, "model": None, "ema": model10(), "train_args": {"imgsz": 640}}))
+put("module10_bins", save({"model": model10(bins=(0.0, 2.0), what="DetectionModel")}))
+
 # ---- hostile: pickles ----
 P = b"\x80\x02"
 

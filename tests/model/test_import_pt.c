@@ -60,6 +60,70 @@ static void a_module_is_built_from_the_file_it_carries(void **state) {
     nb_arena_release(&arena);
 }
 
+static int counters_in(const NbLoadReport *r) {
+    int n = 0;
+    for (int i = 0; i < r->n_extra; i++)
+        n += strstr(r->extra[i], ".num_batches_tracked") != NULL;
+    return n;
+}
+
+static int params_of(const NbModel *m) {
+    int n = 0;
+    for (NbNodeId id = 0; id < m->graph.n_nodes; id++)
+        n += m->graph.node[id].op == NB_OP_PARAM;
+    return n;
+}
+
+/* YOLOv10's layers: scale n of two, widths, both heads, bins that decoding knows. */
+static void a_module_without_anchors_is_built(void **state) {
+    (void)state;
+    NbArena arena = {0};
+    NbError err = {0};
+    NbLoadReport report = {0};
+    NbModel m;
+    must(read_corpus("module10", NULL, &arena, &report, &m, &err), &err);
+    assert_int_equal(report.loaded, params_of(&m));
+    assert_int_equal(report.n_missing + report.n_mismatched, 0);
+    assert_int_equal(counters_in(&report), report.n_extra); /* nothing else was passed over */
+    assert_true(m.head.kind == NB_HEAD_YOLOV10 && m.head.nc == 2 && m.head.levels == 1);
+    assert_true(m.head.reg_max == 2 && m.head.stride[0] == 4.0F && m.head.anchors == 0);
+    assert_int_equal(m.graph.n_outputs, 2);
+    assert_string_equal(m.names[1], "b");
+    assert_string_equal(m.yaml_path, "small10n.yaml");
+    assert_int_equal(m.imgsz, 640);
+    for (int i = 0; i < 8 * 49; i++)
+        assert_true(param(&m, "model.2.m.0.cv1.2.conv.conv.weight")[i] ==
+                    (float)((i * 7 + 8 * 49) % 13 - 6) / 16.0F);
+    assert_true(param(&m, "model.3.one2one_cv3.0.2.bias")[1] == 6.0F / 16.0F);
+    nb_model_release(&m);
+    nb_arena_release(&arena);
+}
+
+/* Three classes in place of two: only the last convolutions of classes start anew. */
+static void other_classes_are_transferred(void **state) {
+    (void)state;
+    NbArena arena = {0};
+    NbError err = {0};
+    NbLoadReport report = {0};
+    NbModel m;
+    const NbModelOptions o = {.nc = 3, .transfer = true};
+    must(read_corpus("module10", &o, &arena, &report, &m, &err), &err);
+    assert_int_equal(m.head.nc, 3);
+    assert_int_equal(report.n_mismatched, 4);
+    assert_int_equal(report.loaded, params_of(&m) - 4);
+    assert_string_equal(report.mismatched[0],
+                        "model.3.cv3.0.2.weight: [2, 8, 1, 1] in the file, [3, 8, 1, 1] expected");
+    assert_string_equal(m.names[2], "2");
+    assert_true(param(&m, "model.0.bn.running_var")[0] == 1.5F);
+    assert_true(param(&m, "model.3.cv3.0.2.bias")[0] < -5.0F); /* as a new head starts */
+    nb_model_release(&m);
+    const NbModelOptions same = {.nc = 2, .transfer = true};
+    must(read_corpus("module10", &same, &arena, &report, &m, &err), &err);
+    assert_int_equal(report.loaded, params_of(&m));
+    nb_model_release(&m);
+    nb_arena_release(&arena);
+}
+
 static void bits_may_be_asked_for(void **state) {
     (void)state;
     NbArena arena = {0};
@@ -90,6 +154,8 @@ static void what_differs_is_refused(void **state) {
         {"module_unknown", 0, NB_ERR_UNSUPPORTED, "f: layer 1 is a module Segment"},
         {"module_no_anchors", 0, NB_ERR_FORMAT,
          "f: tiny.yaml:8:5: model.1: anchors for 1 levels expected"},
+        {"module10_bins", 0, NB_ERR_UNSUPPORTED, "f: model.3.dfl.conv.weight: bin 1 stands for 2"},
+        {"module10", 3, NB_ERR_ARGUMENT, "f: the checkpoint has 2 classes, 3 asked for"},
         {"module", 3, NB_ERR_ARGUMENT, "f: the checkpoint has 1 classes, 3 asked for"},
         {"state", 0, NB_ERR_FORMAT, "f: 11 tensors without a model file: model.yaml expected"},
         {"hostile_call_system", 0, NB_ERR_UNSUPPORTED, "f: archive/data.pkl: byte 2: the name"},
@@ -198,7 +264,7 @@ static void put_half(Out *zip, Out *central, NbArena *arena, int key, const NbTe
 static void write_peer_file(const NbModel *m, const char *path, NbArena *arena) {
     NbError err = {0};
     Out pickle = new_out(arena, 1 << 20);
-    Out zip = new_out(arena, 8 << 20);
+    Out zip = new_out(arena, 12 << 20);
     Out central = new_out(arena, 1 << 20);
     char name[200];
     int key = 0;
@@ -214,9 +280,13 @@ static void write_peer_file(const NbModel *m, const char *path, NbArena *arena) 
         put(&pickle, "s", 1);
         put_half(&zip, &central, arena, key++, &node->param);
     }
-    const NbShape shape = nb_shape(3, (const int64_t[]){1, 3, 2});
+    const bool free = m->head.kind != NB_HEAD_YOLOV5;
+    const NbShape shape = free ? nb_shape(0, NULL) : nb_shape(3, (const int64_t[]){1, 3, 2});
     float cells[6] = {1, 2, 3, 4, 5, 6};
-    put_text(&pickle, "model.15.anchors");
+    /* of Brevitas' other quantizers nothing of ours remains: passed over */
+    put_text(&pickle, free ? "model.0.conv.input_quant.fused_activation_quant_proxy.tensor_quant."
+                             "scaling_impl.value"
+                           : "model.15.anchors");
     put_tensor(&pickle, nb_arena_printf(arena, "%d", key), &shape);
     put(&pickle, "s.", 2);
     put_half(&zip, &central, arena, key++, &(NbTensor){NB_F32, shape, cells});
@@ -249,11 +319,11 @@ typedef struct Peer {
     char *folder, *weights, *path, *yaml;
 } Peer;
 
-static void make_peer(Peer *p, int nc) {
+static void make_peer(Peer *p, const char *model, int nc, bool compat) {
     NbError err = {0};
     *p = (Peer){0};
-    const NbModelOptions o = {.nc = nc, .compat = true};
-    must(nb_model_read("lpyolo.yaml", &o, 3, &p->m, &err), &err);
+    const NbModelOptions o = {.nc = nc, .compat = compat};
+    must(nb_model_read(model, &o, 3, &p->m, &err), &err);
     p->folder = nb_arena_printf(&p->arena, "/tmp/nb_test_%d_peer", (int)getpid());
     p->weights = nb_arena_printf(&p->arena, "%s/weights", p->folder);
     p->path = nb_arena_printf(&p->arena, "%s/best.pt", p->weights);
@@ -277,7 +347,7 @@ static void a_dict_finds_its_model_in_the_zoo(void **state) {
     NbLoadReport report = {0};
     NbModel m;
     Peer p;
-    make_peer(&p, 2);
+    make_peer(&p, "lpyolo.yaml", 2, true);
     must(nb_model_import(p.path, NULL, 0, &p.arena, &report, &m, &err), &err);
     assert_string_equal(m.yaml_path, "lpyolo.yaml");
     assert_true(m.compat && m.bits.quantized && m.head.nc == 2 && m.imgsz == 0);
@@ -292,13 +362,39 @@ static void a_dict_finds_its_model_in_the_zoo(void **state) {
     drop_peer(&p);
 }
 
+/* Names and shapes tell the model, and of a family the scale; classes are those of the file. */
+static void a_dict_without_anchors_finds_its_scale(void **state) {
+    (void)state;
+    static const char *const models[] = {"yolov10n.yaml", "yolov8n.yaml"};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        NbError err = {0};
+        NbLoadReport report = {0};
+        NbModel m;
+        Peer p;
+        make_peer(&p, models[i], 7, false);
+        must(nb_model_import(p.path, NULL, 0, &p.arena, &report, &m, &err), &err);
+        assert_string_equal(m.yaml_path, models[i]);
+        assert_true(!m.compat && !m.bits.quantized && m.head.nc == 7);
+        assert_int_equal(report.loaded, params_of(&m));
+        assert_int_equal(report.n_extra, 1);
+        assert_string_equal(report.extra[0], "model.0.conv.input_quant.value");
+        same_as_half(&p.m, &m);
+        nb_model_release(&m);
+        const NbModelOptions three = {.nc = 3, .transfer = true};
+        must(nb_model_import(p.path, &three, 0, &p.arena, &report, &m, &err), &err);
+        assert_true(m.head.nc == 3 && report.n_mismatched > 0 && report.loaded > 100);
+        nb_model_release(&m);
+        drop_peer(&p);
+    }
+}
+
 /* Of weights/best.pt it is model.yaml beside weights/. */
 static void the_model_file_beside_a_dict_comes_first(void **state) {
     (void)state;
     NbError err = {0};
     NbModel m;
     Peer p;
-    make_peer(&p, 1);
+    make_peer(&p, "lpyolo.yaml", 1, true);
     char *const text = nb_arena_string(&p.arena, p.m.yaml);
     char *const bits = strstr(text, "[8, 4, 4, 8]");
     assert_non_null(bits);
@@ -320,9 +416,12 @@ static void the_model_file_beside_a_dict_comes_first(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_module_is_built_from_the_file_it_carries),
+        cmocka_unit_test(a_module_without_anchors_is_built),
+        cmocka_unit_test(other_classes_are_transferred),
         cmocka_unit_test(bits_may_be_asked_for),
         cmocka_unit_test(what_differs_is_refused),
         cmocka_unit_test(a_dict_finds_its_model_in_the_zoo),
+        cmocka_unit_test(a_dict_without_anchors_finds_its_scale),
         cmocka_unit_test(the_model_file_beside_a_dict_comes_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/common.h"
+#include "api/load_report.h"
 #include "api/verbs/verbs.h"
 
 #include "base/file.h"
@@ -32,14 +33,12 @@ static NbStatus target(NbJob *job, const char **out, NbError *err) {
 static void report(NbJob *job, const char *out, int64_t params, const NbModel *m,
                    const NbLoadReport *r) {
     int counters = 0; /* of batches, in every norm: nothing here uses them */
-    json_t *const skipped = json_array();
     for (int i = 0; i < r->n_extra; i++) {
         static const char tail[] = ".num_batches_tracked";
         const size_t n = strlen(r->extra[i]);
         const bool counter =
             n >= sizeof tail - 1 && strcmp(r->extra[i] + n - (sizeof tail - 1), tail) == 0;
         counters += counter;
-        json_array_append_new(skipped, json_string(r->extra[i]));
         if (!counter)
             nb_job_print(job, "skipped %s\n", r->extra[i]);
     }
@@ -50,8 +49,7 @@ static void report(NbJob *job, const char *out, int64_t params, const NbModel *m
     nb_job_put(job, "out", json_string(out));
     nb_job_put(job, "params", json_integer(params));
     nb_job_put(job, "classes", json_integer(m->head.nc));
-    nb_job_put(job, "loaded", json_integer(r->loaded));
-    nb_job_put(job, "skipped", skipped);
+    nb_job_put_load(job, r);
 }
 
 static NbStatus run(NbJob *job, NbError *err) {
