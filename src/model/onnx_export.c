@@ -81,7 +81,7 @@ static void emit_input(NbEmit *e, NbNodeId id, const NbOnnxOptions *o, const cha
     const NbShape shape = with_batch(&node->shape, o);
     e->graph.input[e->graph.n_inputs++] = nb_emit_info(name, e->real, &shape, batch_name(o));
     e->value[id] = name;
-    if (scale != 1.0F / 255.0F)
+    if (!node->attr.input.real && scale != 1.0F / 255.0F)
         e->value[id] = nb_emit_binary(
             e, "Mul", nb_emit_name(e, "%s/scaled", node->name), name,
             nb_emit_float(e, nb_emit_name(e, "%s/scale", node->name), scale * 255.0F));

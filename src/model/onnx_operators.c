@@ -2,11 +2,9 @@
  *
  * What each operator of the graph is in ONNX: one line of the table at the end. Where opsets 13 to
  * 21 agree (all that is used here), one form serves them all. */
-#include "model/onnx_emit.h"
+#include "model/onnx_operators.h"
 
 #include <string.h>
-
-typedef void Emit(NbEmit *e, NbNodeId id);
 
 static const NbNode *node_of(const NbEmit *e, NbNodeId id) { return &e->g->node[id]; }
 
@@ -227,7 +225,7 @@ static void emit_quant(NbEmit *e, NbNodeId id) {
 }
 
 /* INPUT is written by the exporter. */
-static Emit *const table[NB_OP_COUNT] = {
+static NbEmitRule *const table[NB_OP_COUNT] = {
     [NB_OP_PARAM] = emit_param,       [NB_OP_QUANT] = emit_quant,
     [NB_OP_CONV] = emit_conv,         [NB_OP_BATCHNORM] = emit_batchnorm,
     [NB_OP_RELU] = emit_relu,         [NB_OP_LEAKY_RELU] = emit_leaky_relu,
