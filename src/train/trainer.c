@@ -213,7 +213,7 @@ static NbStatus set_up(Trainer *t, NbError *err) {
         NB_TRY(resume_state(t, err));
     if (!o->resume && o->quantizers && o->pretrained)
         NB_TRY(check_first_loss(t, err));
-    NB_TRY(make_executors(t, (int)(t->state.iteration / t->batches), err));
+    NB_TRY(make_executors(t, t->state.epochs_done, err));
     t->stepper = (NbStepper){.state = &t->state,
                              .hyper = &t->hyper,
                              .schedule = nb_recipe_schedule(&t->hyper, t->batches)};

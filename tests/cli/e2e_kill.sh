@@ -4,6 +4,7 @@
 . "$PRELUDE"
 make_data
 make_model
+make_free_model
 number() { od -An -N2 -tu2 /dev/urandom | tr -d ' '; }
 survive() { # name, keys
     name=$1
@@ -42,11 +43,12 @@ survive() { # name, keys
         same "runs/$name/weights/$file.safetensors" "runs/$name-killed/weights/$file.safetensors" "$name $file"
     done
     ls runs/$name-killed/weights
-    cut -d, -f1,3-18,20 "runs/$name/results.csv" >one
-    cut -d, -f1,3-18,20 "runs/$name-killed/results.csv" >two
+    cut -d, -f1,3-18,20- "runs/$name/results.csv" >one
+    cut -d, -f1,3-18,20- "runs/$name-killed/results.csv" >two
     same one two "$name results"
 }
 survive plain epochs=${NIBBLE_KILL_EPOCHS:-60}
 survive gathered epochs=60 optimizer=SGD nbs=16 multi_scale=1 mixup=0.3
 survive guarded epochs=40 safeguards=all
 survive float epochs=60 quantize=none compat=quantized-yolov5
+survive free model=free.yaml epochs=20 o2o=weighted nbs=16

@@ -3,6 +3,7 @@
 . "$PRELUDE"
 make_data
 make_model
+make_free_model
 compare() { # name, keys for all
     name=$1
     shift
@@ -12,8 +13,8 @@ compare() { # name, keys for all
         for file in last best; do
             cmp "runs/$name/weights/$file.safetensors" "runs/$name$pair/weights/$file.safetensors"
         done
-        cut -d, -f1,3-18,20 "runs/$name/results.csv" >one
-        cut -d, -f1,3-18,20 "runs/$name$pair/results.csv" >two
+        cut -d, -f1,3-18,20- "runs/$name/results.csv" >one
+        cut -d, -f1,3-18,20- "runs/$name$pair/results.csv" >two
         cmp one two
     done
     echo "$name: compared"
@@ -23,6 +24,8 @@ compare guarded epochs=8 safeguards=all
 compare float epochs=3 quantize=none
 compare sizes epochs=3 multi_scale=1 mixup=0.5 degrees=10
 compare uneven epochs=2 batch=5
+compare free model=free.yaml epochs=3
+compare weighted model=free.yaml epochs=2 o2o=weighted batch=5
 compare peer epochs=2 compat=quantized-yolov5
 quiet train seeded epochs=3 seed=1
 cmp -s runs/quantized/weights/last.safetensors runs/seeded/weights/last.safetensors && echo "the seed changes nothing"

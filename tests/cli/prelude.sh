@@ -76,6 +76,27 @@ head:
 EOF
 }
 
+# The same without anchors: two heads on strides 8 and 16, attention, a large kernel.
+make_free_model() {
+    cat >free.yaml <<'EOF'
+nc: 3
+scales:
+  n: [1.0, 1.0, 1024]
+backbone:
+  - [-1, 1, Conv, [8, 3, 2]]
+  - [-1, 1, Conv, [16, 3, 2]]
+  - [-1, 1, C2f, [16, True]]
+  - [-1, 1, SCDown, [32, 3, 2]]
+  - [-1, 1, Conv, [128, 3, 2]]
+  - [-1, 1, PSA, [128]]
+head:
+  - [-1, 1, nn.Upsample, [None, 2, "nearest"]]
+  - [[-1, 3], 1, Concat, [1]]
+  - [-1, 1, C2fCIB, [32, True, True]]
+  - [[8, 5], 1, v10Detect, [nc]]
+EOF
+}
+
 # train NAME KEY=VALUE...: a short run into runs/NAME; later keys win.
 train() {
     run=$1
