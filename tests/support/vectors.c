@@ -288,8 +288,8 @@ static Outcome compare(const Rule *rule, double floor, const float *got, const d
     return o;
 }
 
-bool nb_case_compare_rule(const NbCase *c, const char *array, const char *text, const float *got,
-                          size_t n) {
+static bool follows_rule(const NbCase *c, const char *array, const char *text, const float *got,
+                         size_t n, bool say) {
     size_t count = 0;
     const double *const want = converted(c, array, NB_F64, &count);
     if (count != n) {
@@ -306,13 +306,18 @@ bool nb_case_compare_rule(const NbCase *c, const char *array, const char *text, 
     }
     const size_t per_weight = weights ? n / weights : 1;
     const Outcome o = compare(&rule, c->all->max_floor, got, want, weight, per_weight, n);
-    if (o.bad == 0)
-        return true;
+    if (o.bad == 0 || !say)
+        return o.bad == 0;
     print_error("%s: %s: %zu of %zu differ by more than '%s'; first at %zu: %.9g, expected %.9g; "
                 "largest difference %.9g, largest reference %.9g\n",
                 c->id, array, o.bad, o.compared, text, o.first, (double)got[o.first], want[o.first],
                 o.largest, o.largest_want);
     return false;
+}
+
+bool nb_case_compare_rule(const NbCase *c, const char *array, const char *text, const float *got,
+                          size_t n) {
+    return follows_rule(c, array, text, got, n, true);
 }
 
 /* The rule of an array: by its name, else by the first pattern that fits. */
@@ -326,6 +331,10 @@ static const char *rule_of(const NbCase *c, const char *array) {
             exact = json_string_value(value);
     }
     return exact ? exact : "exact";
+}
+
+bool nb_case_agrees(const NbCase *c, const char *array, const float *got, size_t n) {
+    return follows_rule(c, array, rule_of(c, array), got, n, false);
 }
 
 bool nb_case_compare(const NbCase *c, const char *array, const float *got, size_t n) {

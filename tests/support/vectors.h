@@ -64,6 +64,9 @@ int32_t *nb_case_i32(const NbCase *c, const char *array, size_t *count);
  * the largest difference and returns false instead of ending the test, so that all cases are seen;
  * the caller counts. -0 equals +0 in every rule. */
 bool nb_case_compare(const NbCase *c, const char *array, const float *got, size_t n);
+
+/* The same without a word about differences. */
+bool nb_case_agrees(const NbCase *c, const char *array, const float *got, size_t n);
 bool nb_case_compare_rule(const NbCase *c, const char *array, const char *rule, const float *got,
                           size_t n);
 
