@@ -18,7 +18,7 @@ fails 2 nibble val model=lpyolo.yaml
 fails 2 nibble predict model=lpyolo.yaml
 fails 2 nibble eval
 fails 2 nibble eval protocol=cocoo
-fails 4 nibble eval protocol=yolo
+fails 2 nibble eval protocol=yolo
 fails 2 nibble data
 fails 2 nibble data chekc
 fails 2 nibble data synth

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/common.h"
+#include "api/eval_yolo.h"
 #include "api/verbs/verbs.h"
 
 #include "eval/voc.h"
@@ -100,11 +101,18 @@ static NbStatus score_widerface(NbJob *job, const Files *files, NbError *err) {
     return NB_OK;
 }
 
+static NbStatus score_yolo(NbJob *job, const Files *files, NbError *err) {
+    return nb_job_eval_yolo(job, files->detections, files->annotations, err);
+}
+
 static NbStatus run(NbJob *job, NbError *err) {
     static const struct {
         const char *protocol;
         NbStatus (*score)(NbJob *job, const Files *files, NbError *err);
-    } rows[] = {{"coco", score_coco}, {"voc", score_voc}, {"widerface", score_widerface}};
+    } rows[] = {{"coco", score_coco},
+                {"voc", score_voc},
+                {"widerface", score_widerface},
+                {"yolo", score_yolo}};
     const char *const protocol = nb_job_str(job, NB_OPT_protocol);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].protocol, protocol) == 0) {
@@ -113,10 +121,8 @@ static NbStatus run(NbJob *job, NbError *err) {
             NB_TRY(nb_job_need(job, NB_OPT_annotations, &files.annotations, err));
             return rows[i].score(job, &files, err);
         }
-    if (strcmp(protocol, "yolo") == 0)
-        return nb_fail(NB_ERR_UNSUPPORTED, err, "protocol yolo is not in this build");
-    return nb_fail(NB_ERR_ARGUMENT, err, "protocol: expected coco, voc or widerface, found '%s'",
-                   protocol);
+    return nb_fail(NB_ERR_ARGUMENT, err,
+                   "protocol: expected coco, yolo, voc or widerface, found '%s'", protocol);
 }
 
 const NbVerb nb_verb_eval = {
@@ -124,5 +130,6 @@ const NbVerb nb_verb_eval = {
              .aliases = "",
              .help = "scores detections in files",
              .example = "nibble eval detections=predictions.json annotations=instances.json",
-             .keys = "detections annotations protocol iou settings json progress verbose"},
+             .keys = "detections annotations protocol iou split ids images_limit single_cls compat "
+                     "threads settings json progress verbose"},
     .run = run};
