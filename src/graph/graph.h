@@ -214,7 +214,7 @@ typedef struct NbNmsAttr {
 /* CAST: rounds real numbers to what another type can hold; they stay real numbers. */
 typedef struct NbCastAttr {
     enum {
-        NB_CAST_INTEGER, /* towards zero; 8 bits and more keep the low bits, fewer saturate */
+        NB_CAST_INTEGER, /* towards zero; up to 32 bits the low bits stay, beyond it saturates */
         NB_CAST_BOOL,    /* 1 unless 0 */
         NB_CAST_FLOAT,   /* to nearest even */
     } kind;

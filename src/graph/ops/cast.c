@@ -18,8 +18,8 @@ static NB_FALLIBLE infer_cast(const NbGraph *g, const NbNode *node, NbShape *out
     return NB_OK;
 }
 
-/* Towards zero. Below 8 bits and where nothing wraps in practice (beyond 32) out of range is the
- * nearest end; else the low bits stay, as a cast in C has it. */
+/* Towards zero; out of range the low bits stay, as in a cast in C through a wider integer. Beyond
+ * 32 bits float32 has no low bits to keep: the nearest end. */
 static double to_integer(const NbCastAttr *a, double x) {
     const double span = ldexp(1.0, a->bits);
     const double lo = a->is_signed ? -span / 2.0 : 0.0;
@@ -29,7 +29,7 @@ static double to_integer(const NbCastAttr *a, double x) {
     x = trunc(x);
     if (x >= lo && x <= hi)
         return x;
-    if (a->bits < 8 || a->bits > 32 || isinf(x))
+    if (a->bits > 32 || isinf(x))
         return x < lo ? lo : hi;
     const double wrapped = x - floor((x - lo) / span) * span;
     return wrapped;
@@ -66,7 +66,7 @@ static double to_float(const NbCastAttr *a, double x) {
         return power_of_two(a, x);
     const double most = largest_of(a);
     if (isnan(x))
-        return a->style == NB_CAST_FINITE ? most : x;
+        return a->style == NB_CAST_FINITE ? -0.0 : x; /* it has no NaN; so do the vectors have it */
     if (x == 0.0)
         return a->style == NB_CAST_UNSIGNED_ZERO ? 0.0 : x;
     double r = x;
