@@ -126,6 +126,68 @@ static void families_cost_what_is_published(void **state) {
     assert_int_equal(bad, 0);
 }
 
+/* Models of older releases, made from files of the zoo by changing words; totals as published. */
+typedef struct Older {
+    const char *base;
+    const char *change[5][2]; /* every occurrence, in order */
+    int64_t params;
+    double gmacs; /* 0: not published */
+} Older;
+
+static const Older older[] = {
+    {"yolov5s.yaml", /* release 5.0 */
+     {{"Conv, [64, 6, 2, 2]", "Focus, [64, 3]"},
+      {"6, C3, ", "9, C3, "},
+      {"[-1, 3, C3, [1024]]\n", "[-1, 1, SPP, [1024, [5, 9, 13]]]\n"},
+      {"[-1, 1, SPPF, [1024, 5]]", "[-1, 3, C3, [1024, False]]"}},
+     7276605,
+     0},
+    {"yolov5l.yaml", /* yolov5-panet */
+     {{"6, C3, ", "9, C3, "}, {" C3, ", " BottleneckCSP, "}},
+     47818749,
+     58.481},
+    {"yolov5s.yaml", /* yolov5s-ghost */
+     {{"6, C3, ", "9, C3, "},
+      {" C3, ", " C3Ghost, "},
+      {" Conv, ", " GhostConv, "},
+      {"GhostConv, [64, 6", "Conv, [64, 6"}},
+     3901045,
+     4.374},
+};
+
+static char *changed(NbArena *arena, const char *text, const char *from, const char *to) {
+    char *done = nb_arena_string(arena, "");
+    for (const char *at = strstr(text, from); at; at = strstr(text, from)) {
+        done = nb_arena_printf(arena, "%s%.*s%s", done, (int)(at - text), text, to);
+        text = at + strlen(from);
+    }
+    return nb_arena_printf(arena, "%s%s", done, text);
+}
+
+static void older_modules_cost_what_is_published(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof older / sizeof *older; i++) {
+        const Older *o = &older[i];
+        NbArena arena = {0};
+        NbError err = {0};
+        NbModel m;
+        NbModelCost cost;
+        const char *text = nb_zoo_find(o->base)->text;
+        for (int k = 0; k < 5 && o->change[k][0]; k++) {
+            assert_non_null(strstr(text, o->change[k][0]));
+            text = changed(&arena, text, o->change[k][0], o->change[k][1]);
+        }
+        must(nb_model_from_yaml("older.yaml", text, strlen(text), NULL, &m, &err), &err);
+        must(nb_model_cost(&m, 640, 640, &cost, &err), &err);
+        if (cost.params != o->params ||
+            (o->gmacs > 0 && fabs((double)cost.macs * 1e-9 - o->gmacs) > 0.0005001))
+            fail_msg("row %zu: %lld parameters, %lld multiply-adds", i, (long long)cost.params,
+                     (long long)cost.macs);
+        nb_model_release(&m);
+        nb_arena_release(&arena);
+    }
+}
+
 static void every_zoo_model_is_built_at_every_width(void **state) {
     (void)state;
     static const char *const widths[] = {"none", "w1a1", "w2a2", "w4a8", "8"};
@@ -382,6 +444,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(totals_are_the_published_ones),
         cmocka_unit_test(families_cost_what_is_published),
+        cmocka_unit_test(older_modules_cost_what_is_published),
         cmocka_unit_test(every_zoo_model_is_built_at_every_width),
         cmocka_unit_test(quantizers_are_as_specified),
         cmocka_unit_test(hardtanh_comes_from_the_option),
