@@ -8,16 +8,18 @@
 #include "detect/yolov5_decode.h"
 #include "format/image.h"
 #include "format/npy.h"
+#include "lower/float/fold.h"
 #include "model/checkpoint.h"
 #include "nn/executor.h"
+#include "nn/float/float.h"
 #include "support/vectors.h"
 
 #include <math.h>
 #include <unistd.h>
 
 /* All rows of a head, decoded: [rows][5 + nc], levels in order of stride. */
-static float *decoded(const NbModel *m, const NbExecutor *x, const NbImage *image, NbArena *arena,
-                      size_t *rows) {
+static float *decoded(const NbModel *m, const float *const *level, const NbImage *image,
+                      NbArena *arena, size_t *rows) {
     const NbHead *const h = &m->head;
     const size_t numbers = (size_t)(5 + h->nc);
     size_t cells = 0;
@@ -30,7 +32,7 @@ static float *decoded(const NbModel *m, const NbExecutor *x, const NbImage *imag
     for (int l = 0; l < h->levels; l++) {
         const int ny = image->height / (int)h->stride[l];
         const int nx = image->width / (int)h->stride[l];
-        const float *const raw = nb_executor_output(x, l);
+        const float *const raw = level[l];
         const size_t pixels = (size_t)ny * (size_t)nx;
         const size_t channels = (size_t)h->anchors * numbers;
         for (int a = 0; a < h->anchors; a++)
@@ -51,8 +53,8 @@ static float *decoded(const NbModel *m, const NbExecutor *x, const NbImage *imag
     return out;
 }
 
-static void compare(const char *stem, const NbModel *m, const float *got, size_t rows,
-                    NbArena *arena) {
+static void compare(const char *stem, const char *engine, const NbModel *m, const float *got,
+                    size_t rows, NbArena *arena) {
     NbError err = {0};
     NbTensor at = {0};
     NbTensor want = {0};
@@ -77,26 +79,54 @@ static void compare(const char *stem, const NbModel *m, const float *got, size_t
     }
     for (size_t i = 0; i < rows; i++)
         wanted += got[i * numbers + 4] > 0.1F;
-    print_message("%s: %zu rows, largest difference %.2g pixels, %.2g of scores\n",
-                  nb_path_name(stem), n, box, score);
+    print_message("%s, %s: %zu rows, largest difference %.2g pixels, %.2g of scores\n",
+                  nb_path_name(stem), engine, n, box, score);
     assert_true(n > 0 && wanted == n);
     /* the reference folds batch norms in double; both compute in float32 */
     assert_true(box < 2e-3 && score < 1e-5);
 }
 
+static void check_executor(const char *stem, NbModel *m, const NbImage *image, NbArena *arena) {
+    NbError err = {0};
+    NbExecutor *x = NULL;
+    size_t rows = 0;
+    const float *level[NB_MAX_LEVELS];
+    const NbExecutorOptions o = {.batch = 1, .height = image->height, .width = image->width};
+    must(nb_executor_new(&m->graph, &o, &x, &err), &err);
+    must(nb_executor_forward(x, image->rgb, 1, false, &err), &err);
+    for (int l = 0; l < m->head.levels; l++)
+        level[l] = nb_executor_output(x, l);
+    const float *const got = decoded(m, level, image, arena, &rows);
+    compare(stem, "executor", m, got, rows, arena);
+    nb_executor_free(x);
+}
+
+static void check_float(const char *stem, NbModel *m, const NbImage *image, NbArena *arena) {
+    NbError err = {0};
+    NbFloatEngine *x = NULL;
+    NbGraph folded;
+    size_t rows = 0;
+    const float *level[NB_MAX_LEVELS];
+    must(nb_fold_twin(&m->graph, arena, &folded, &err), &err);
+    for (NbIsa isa = NB_ISA_C; isa <= nb_isa_detect(); isa++) {
+        const NbFloatOptions o = {.height = image->height, .width = image->width, .isa = isa};
+        must(nb_float_new(&folded, &o, &x, &err), &err);
+        must(nb_float_run(x, image->rgb, 1, &err), &err);
+        for (int l = 0; l < m->head.levels; l++)
+            level[l] = nb_float_output(x, l);
+        const float *const got = decoded(m, level, image, arena, &rows);
+        compare(stem, nb_isa_name(isa), m, got, rows, arena);
+        nb_float_free(x);
+    }
+}
+
 static void check_picture(const char *stem, NbModel *m, NbArena *arena) {
     NbError err = {0};
     NbImage image = {0};
-    NbExecutor *x = NULL;
-    size_t rows = 0;
     must(nb_image_read(nb_arena_printf(arena, "%s.png", stem), arena, &image, &err), &err);
     must(nb_graph_infer(&m->graph, 1, image.height, image.width, &err), &err);
-    const NbExecutorOptions o = {.batch = 1, .height = image.height, .width = image.width};
-    must(nb_executor_new(&m->graph, &o, &x, &err), &err);
-    must(nb_executor_forward(x, image.rgb, 1, false, &err), &err);
-    const float *const got = decoded(m, x, &image, arena, &rows);
-    compare(stem, m, got, rows, arena);
-    nb_executor_free(x);
+    check_executor(stem, m, &image, arena);
+    check_float(stem, m, &image, arena);
 }
 
 /* Reads, compares; then through a checkpoint of ours, which must be the same model. */

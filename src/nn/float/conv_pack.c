@@ -71,15 +71,21 @@ static void pack_depthwise(const NbFloatConv *conv, const Source *s) {
 /* One panel: [kh][kw][channel of the input][16]. */
 static void pack_panel(const NbFloatConv *conv, const Source *s, size_t group, size_t panel) {
     const size_t area = (size_t)(conv->a.kernel[0] * conv->a.kernel[1]);
+    const size_t first = panel * NB_FLOAT_PANEL;
+    const size_t left = conv->cout - first;
+    const size_t n = left < NB_FLOAT_PANEL ? left : NB_FLOAT_PANEL;
+    const float *const from = s->weights + (group * conv->cout + first) * conv->cin * area;
     float *const to = conv->weights + (group * conv->panels + panel) * conv->panel;
-    for (size_t j = 0; j < NB_FLOAT_PANEL && panel * NB_FLOAT_PANEL + j < conv->cout; j++) {
-        const size_t o = group * conv->cout + panel * NB_FLOAT_PANEL + j;
-        const float factor = s->factor ? s->factor[o] : 1.0F;
-        const float *const from = s->weights + o * conv->cin * area;
-        for (size_t c = 0; c < conv->cin; c++)
-            for (size_t t = 0; t < area; t++)
-                to[(t * conv->cin + c) * NB_FLOAT_PANEL + j] = from[c * area + t] * factor;
-    }
+    float factor[NB_FLOAT_PANEL];
+    for (size_t j = 0; j < n; j++)
+        factor[j] = s->factor ? s->factor[group * conv->cout + first + j] : 1.0F;
+    for (size_t c = 0; c < conv->cin; c++)
+        for (size_t t = 0; t < area; t++) {
+            float *const line = to + (t * conv->cin + c) * NB_FLOAT_PANEL;
+            const float *const at = from + c * area + t;
+            for (size_t j = 0; j < n; j++)
+                line[j] = at[j * conv->cin * area] * factor[j];
+        }
 }
 
 static void pack(const NbFloatEngine *x, const NbFloatConv *conv, const Source *s) {

@@ -25,16 +25,17 @@ NbFloatSplit nb_float_split(size_t n, size_t most) {
     return s;
 }
 
-/* Parts of n that are no larger than `most`, enough of them for all threads, none below `least`. */
+/* The size of parts of n: at most `most`, so that they stay in cache; several for each thread, but
+ * none below `least`, where packed weights would be read for too little. */
 static size_t part_of(const NbFloatEngine *x, size_t n, size_t most, size_t least) {
-    size_t part = most < least ? least : most;
-    if (x->threads > 1) {
-        const size_t parts = (size_t)x->threads * ITEMS_A_THREAD;
-        const size_t even = (n + parts - 1) / parts;
-        part = even < part ? even : part;
-        part = part < least ? least : part;
-    }
-    return part < n ? part : n;
+    const size_t threads = (size_t)x->threads;
+    const size_t fit = most > least ? (n + most - 1) / most : (n + least - 1) / least;
+    size_t parts = n / least < threads * ITEMS_A_THREAD ? n / least : threads * ITEMS_A_THREAD;
+    if (threads == 1 || parts < fit)
+        parts = fit;
+    if (parts > 1)
+        parts = (parts + threads - 1) / threads * threads;
+    return parts > 1 ? (n + parts - 1) / parts : n;
 }
 
 static bool is_depthwise(const NbFloatConv *conv) {

@@ -13,40 +13,51 @@ enum {
     SKEW = 16 /* so that positions do not fall on the same lines of cache */
 };
 
-/* G g G' of one filter; positions `step` apart. */
-static void transform(double g[3][3], float *to, size_t step) {
-    static const double form[SIDE][3] = {{1.0 / 4, 0, 0},
-                                         {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-                                         {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-                                         {1.0 / 24, 1.0 / 12, 1.0 / 6},
-                                         {1.0 / 24, -1.0 / 12, 1.0 / 6},
-                                         {0, 0, 1}};
-    double half[SIDE][3];
-    for (int i = 0; i < SIDE; i++)
-        for (int j = 0; j < 3; j++)
-            half[i][j] = form[i][0] * g[0][j] + form[i][1] * g[1][j] + form[i][2] * g[2][j];
-    for (int i = 0; i < SIDE; i++)
-        for (int j = 0; j < SIDE; j++)
-            to[(size_t)(i * SIDE + j) * step] =
-                (float)(half[i][0] * form[j][0] + half[i][1] * form[j][1] +
-                        half[i][2] * form[j][2]);
+enum { LANES = NB_FLOAT_PANEL };
+
+/* Three rows or columns of 16 filters to six, `step` lanes apart: G of the paper. */
+static void transform_line(const float *g, size_t g_step, float *to, size_t step) {
+    for (size_t j = 0; j < LANES; j++) {
+        const float g0 = g[j];
+        const float g1 = g[g_step + j];
+        const float g2 = g[2 * g_step + j];
+        const float even = (g0 + g2) * (-1.0F / 6.0F);
+        const float odd = g1 * (1.0F / 6.0F);
+        const float far = g0 * (1.0F / 24.0F) + g2 * (1.0F / 6.0F);
+        const float farther = g1 * (1.0F / 12.0F);
+        to[j] = g0 * 0.25F;
+        to[step + j] = even - odd;
+        to[2 * step + j] = even + odd;
+        to[3 * step + j] = far + farther;
+        to[4 * step + j] = far - farther;
+        to[5 * step + j] = g2;
+    }
 }
 
 /* Weights: [36][panels][channels of the input][16]. */
 void nb_float_wino_pack(const NbFloatConv *conv, const float *weights, const float *factor,
                         size_t panel) {
     const size_t step = conv->panels * conv->panel;
-    for (size_t c = 0; c < conv->cin; c++)
-        for (size_t j = 0; j < NB_FLOAT_PANEL; j++) {
-            const size_t o = panel * NB_FLOAT_PANEL + j;
-            if (o >= conv->cout)
-                break;
-            const float *const from = weights + (o * conv->cin + c) * 9;
-            double g[3][3];
-            for (int i = 0; i < 9; i++)
-                g[i / 3][i % 3] = (double)(factor ? from[i] * factor[o] : from[i]);
-            transform(g, conv->weights + panel * conv->panel + c * NB_FLOAT_PANEL + j, step);
+    const size_t first = panel * LANES;
+    const size_t n = conv->cout - first < LANES ? conv->cout - first : LANES;
+    for (size_t c = 0; c < conv->cin; c++) {
+        float g[9 * LANES] = {0};
+        float half[SIDE * 3 * LANES];
+        float whole[NB_FLOAT_WINO * LANES];
+        for (size_t j = 0; j < n; j++) {
+            const float *const from = weights + ((first + j) * conv->cin + c) * 9;
+            const float by = factor ? factor[first + j] : 1.0F;
+            for (size_t i = 0; i < 9; i++)
+                g[i * LANES + j] = from[i] * by;
         }
+        for (size_t i = 0; i < 3; i++)
+            transform_line(g + i * LANES, (size_t)3 * LANES, half + i * LANES, (size_t)3 * LANES);
+        for (size_t i = 0; i < SIDE; i++)
+            transform_line(half + i * 3 * LANES, LANES, whole + i * SIDE * LANES, LANES);
+        float *const to = conv->weights + panel * conv->panel + c * LANES;
+        for (size_t p = 0; p < NB_FLOAT_WINO; p++)
+            memcpy(to + p * step, whole + p * LANES, LANES * sizeof *to);
+    }
 }
 
 typedef struct Layout {
