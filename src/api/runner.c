@@ -3,6 +3,7 @@
 
 #include "api/common.h"
 #include "api/rt/build.h"
+#include "lower/float/fold.h"
 
 #include <string.h>
 
@@ -32,8 +33,11 @@ NbStatus nb_job_engine(const NbJob *job, const NbModel *model, NbEngineKind *out
 
 static NbStatus make_engine(NbRunner *r, NbError *err) {
     const NbRunnerOptions *const o = &r->options;
-    const NbEngineOptions options = {
-        .height = o->height, .width = o->width, .isa = o->isa, .pool = o->pool};
+    const NbEngineOptions options = {.height = o->height,
+                                     .width = o->width,
+                                     .isa = o->isa,
+                                     .pool = o->pool,
+                                     .profile = o->profile};
     return nb_model_engine(r->model, "engine=int", &options, &r->engine, err);
 }
 
@@ -42,13 +46,35 @@ static NbStatus make_executor(NbRunner *r, NbError *err) {
     const NbExecutorOptions options = {.batch = o->batch,
                                        .height = o->height,
                                        .width = o->width,
-                                       .quantizers = o->kind == NB_ENGINE_SIM,
+                                       .quantizers = true,
+                                       .profile = o->profile,
                                        .pool = o->pool};
     return nb_executor_new(&r->graph, &options, &r->executor, err);
 }
 
+static NbStatus make_fast(NbRunner *r, NbError *err) {
+    const NbRunnerOptions *const o = &r->options;
+    const NbFloatOptions options = {.batch = o->batch,
+                                    .height = o->height,
+                                    .width = o->width,
+                                    .profile = o->profile,
+                                    .isa = o->isa,
+                                    .pool = o->pool};
+    NB_TRY(nb_fold_twin(&r->graph, &r->arena, &r->folded, err));
+    return nb_float_new(&r->folded, &options, &r->fast, err);
+}
+
+static NbStatus make(NbRunner *r, NbError *err) {
+    switch (r->options.kind) {
+    case NB_ENGINE_FLOAT: return make_fast(r, err);
+    case NB_ENGINE_SIM: return make_executor(r, err);
+    case NB_ENGINE_INT: break;
+    }
+    return make_engine(r, err);
+}
+
 static NbStatus note_outputs(NbRunner *r, NbError *err) {
-    const NbGraph *const g = &r->graph;
+    const NbGraph *const g = r->fast ? &r->folded : &r->graph;
     for (int i = 0; i < r->model->head.levels; i++) {
         const NbShape *const shape = &g->node[g->output[i]].shape; /* NCHW */
         r->dim[i][0] = shape->dim[2];
@@ -67,8 +93,7 @@ static NbStatus note_outputs(NbRunner *r, NbError *err) {
 NbStatus nb_runner_new(NbModel *model, const NbRunnerOptions *options, NbRunner *out,
                        NbError *err) {
     *out = (NbRunner){.model = model, .graph = nb_model_inference(model), .options = *options};
-    NbStatus status =
-        options->kind == NB_ENGINE_INT ? make_engine(out, err) : make_executor(out, err);
+    NbStatus status = make(out, err);
     if (status == NB_OK)
         status = note_outputs(out, err);
     if (status != NB_OK)
@@ -79,6 +104,7 @@ NbStatus nb_runner_new(NbModel *model, const NbRunnerOptions *options, NbRunner 
 void nb_runner_release(NbRunner *r) {
     nb_executor_free(r->executor);
     nb_engine_free(r->engine);
+    nb_float_free(r->fast);
     nb_arena_release(&r->arena);
     *r = (NbRunner){0};
 }
@@ -102,14 +128,46 @@ NbStatus nb_runner_run(void *user, const uint8_t *images, int count, NbHeadLevel
     NbRunner *const r = user;
     if (r->engine)
         NB_TRY(run_integers(r, images, count, err));
+    else if (r->fast)
+        NB_TRY(nb_float_run(r->fast, images, count, err));
     else
         NB_TRY(nb_executor_forward(r->executor, images, count, false, err));
     for (int i = 0; i < r->model->head.levels; i++) {
-        const float *const raw = r->engine ? r->output[i] : nb_executor_output(r->executor, i);
+        const float *const raw = r->engine ? r->output[i]
+                                 : r->fast ? nb_float_output(r->fast, i)
+                                           : nb_executor_output(r->executor, i);
         level[i] =
             nb_head_level_nhwc(&r->model->head, raw, NULL, (int)r->dim[i][0], (int)r->dim[i][1]);
     }
     return NB_OK;
+}
+
+static bool profile_fast(const NbRunner *r, int i, NbRunnerProfile *out) {
+    NbFloatProfile p;
+    if (!nb_float_profile(r->fast, i, &p))
+        return false;
+    *out = (NbRunnerProfile){.node = p.node, .what = p.what, .seconds = p.seconds, .macs = p.macs};
+    return true;
+}
+
+static bool profile_integers(const NbRunner *r, int i, NbRunnerProfile *out) {
+    NbEngineProfile p;
+    if (!nb_engine_profile(r->engine, i, &p))
+        return false;
+    *out = (NbRunnerProfile){.node = p.node, .what = p.what, .seconds = p.seconds};
+    return true;
+}
+
+bool nb_runner_profile(const NbRunner *r, int i, NbRunnerProfile *out) {
+    NbExecutorProfile p;
+    if (r->fast)
+        return profile_fast(r, i, out);
+    if (r->engine)
+        return profile_integers(r, i, out);
+    if (!nb_executor_profile(r->executor, i, &p) || p.backward)
+        return false;
+    *out = (NbRunnerProfile){.node = p.node, .what = p.what, .seconds = p.seconds};
+    return true;
 }
 
 /* The runner of the pictures' size. Rectangular batches are sorted, so that one at a time will do.

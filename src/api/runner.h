@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "model/model.h"
 #include "nn/executor.h"
+#include "nn/float/float.h"
 #include "train/validate.h"
 
 typedef enum NbEngineKind { NB_ENGINE_FLOAT, NB_ENGINE_SIM, NB_ENGINE_INT } NbEngineKind;
@@ -19,14 +20,17 @@ typedef struct NbRunnerOptions {
     int height, width;
     NbIsa isa;
     NbPool *pool;
+    bool profile; /* measure every step, for nb_runner_profile */
 } NbRunnerOptions;
 
 typedef struct NbRunner {
     NbModel *model; /* not owned */
     NbGraph graph;  /* what inference needs of it */
     NbRunnerOptions options;
-    NbExecutor *executor; /* float, sim */
-    NbEngine *engine;     /* int */
+    NbExecutor *executor; /* sim */
+    NbFloatEngine *fast;  /* float: of `folded` */
+    NbGraph folded;
+    NbEngine *engine; /* int */
     NbArena arena;
     float *output[NB_MAX_LEVELS];  /* int: [batch, ny, nx, channels] */
     int64_t dim[NB_MAX_LEVELS][3]; /* height, width, channels of each output */
@@ -40,6 +44,17 @@ void nb_runner_release(NbRunner *r);
 /* Has the form of NbRawRun.run; user is the NbRunner. */
 NbStatus nb_runner_run(void *user, const uint8_t *images, int count, NbHeadLevel *level,
                        NbError *err);
+
+/* One step, with options.profile. */
+typedef struct NbRunnerProfile {
+    const char *node;
+    const char *what; /* how it is computed */
+    double seconds;   /* since the runner was made; sim: processor time of all threads */
+    double macs;      /* multiply-adds of a picture, where they are known; else 0 */
+} NbRunnerProfile;
+
+/* Step i in the order of execution; false: there are no more. */
+bool nb_runner_profile(const NbRunner *r, int i, NbRunnerProfile *out);
 
 const char *nb_engine_name(NbEngineKind kind);
 

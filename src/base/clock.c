@@ -17,6 +17,8 @@ double nb_clock_seconds(void) { return read_clock(CLOCK_MONOTONIC); }
 
 double nb_clock_unix(void) { return read_clock(CLOCK_REALTIME); }
 
+double nb_clock_process_seconds(void) { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }
+
 double nb_peak_memory_mb(void) {
     struct rusage usage = {0};
     (void)getrusage(RUSAGE_SELF, &usage);

@@ -8,6 +8,9 @@ double nb_clock_seconds(void);
 /* Seconds since 1970. */
 double nb_clock_unix(void);
 
+/* Processor time that this process has used so far, all threads, loading the program included. */
+double nb_clock_process_seconds(void);
+
 /* Largest resident memory of this process so far, in MiB. */
 double nb_peak_memory_mb(void);
 

@@ -23,6 +23,7 @@ typedef struct NbEngineOptions {
     NbIsa isa;    /* as nb_isa_choose gives it */
     NbPool *pool; /* shared, must outlive the engine; NULL: the calling thread */
     bool keep;    /* keep every node's value for nb_engine_tap (fuses nothing away) */
+    bool profile; /* measure every step, for nb_engine_profile */
 } NbEngineOptions;
 
 /* The graph is not needed afterwards. */
@@ -40,6 +41,16 @@ const float *nb_engine_output(const NbEngine *e, int i, int64_t dim[3]);
  * into out (capacity: count of elements); *count gets how many there are. */
 NB_FALLIBLE nb_engine_tap(const NbEngine *e, const char *name, int32_t *out, size_t capacity,
                           size_t *count, NbError *err);
+
+/* One step of the plan, with options.profile. */
+typedef struct NbEngineProfile {
+    const char *node; /* whose value it computes, as the integer graph names it */
+    const char *what; /* "conv", "pool", ... */
+    double seconds;   /* since the engine was made */
+} NbEngineProfile;
+
+/* Step i in the order of execution; false: there are no more. */
+bool nb_engine_profile(const NbEngine *e, int i, NbEngineProfile *out);
 
 size_t nb_engine_bytes(const NbEngine *e);
 

@@ -55,6 +55,7 @@ struct NbStep {
     int table_size;
     const float *scale; /* DEQUANT: [channels] */
     const float *bias;  /* DEQUANT: [channels] or NULL */
+    double seconds;     /* with e->profile: since the engine was made */
 };
 
 typedef struct NbOutput {
@@ -68,6 +69,7 @@ struct NbEngine {
     NbPool *pool;
     int threads;
     bool keep;
+    bool profile;
     NbGraph graph;   /* a copy, inferred; lives in the arena only when values are kept */
     NbPlane **plane; /* [graph.n_nodes]; NULL: the node has none */
     int n_steps;

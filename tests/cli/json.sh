@@ -20,6 +20,12 @@ echo "== inspect"
 json verb tensors nodes params macs classes -- nibble inspect model=$best
 echo "== cost"
 json verb params macs bops weight_bytes layers -- nibble cost model=$best
+echo "== benchmark"
+for engine in float sim int; do
+    json verb engine latency_ms.min latency_ms.p50 latency_ms.p95 images_per_second threads isa peak_rss_mb \
+        start_ms layers layers.0.name layers.0.ms runs batch -- \
+        nibble benchmark model=$best engine=$engine runs=3 threads=1 isa=c | sed 's/ [0-9]*\.[0-9].*$/ N/'
+done
 echo "== data"
 json verb images labels problems counts.corrupt -- nibble data check data/data.yaml
 json verb images labels problems splits splits.0.per_class -- nibble data stats data/data.yaml

@@ -25,6 +25,7 @@ fails 2 nibble data synth
 fails 2 nibble data split
 fails 2 nibble cfg everything
 fails 2 nibble cost model=lpyolo.yaml imgsz=7
+fails 2 nibble benchmark model=lpyolo.yaml runs=-1
 fails 2 nibble cost model=lpyolo.yaml quantize=w9a4
 fails 2 nibble cost model=lpyolo.yaml quantize=w4a4:frist
 fails 2 nibble cost model=lpyolo.yaml compat=yolov3
