@@ -59,8 +59,8 @@ static NbStatus guess_form(const char *path, NbBoxForm *out, NbError *err) {
 
 static NbStatus add_name(NbJob *job, const char *text, size_t n, char **names, int *count,
                          NbError *err) {
-    while (n && strchr(" \t\r", *text) && *text)
-        text++, n--;
+    for (; n && strchr(" \t\r", *text) && *text; n--)
+        text++;
     while (n && strchr(" \t\r", text[n - 1]) && text[n - 1])
         n--;
     if (n == 0)

@@ -79,7 +79,7 @@ static const char *value_text(NbJob *job, const NbYaml *root, const NbYaml *key,
                               const NbYaml *value) {
     if (value->kind == NB_YAML_SCALAR)
         return value->text;
-    if (value->kind != NB_YAML_LIST)
+    if (value->kind != NB_YAML_LIST || !nb_has_word("freeze classes", key->text))
         return NULL;
     /* YOLOv5's opt.yaml: one number in brackets is a number of layers */
     const bool layers =
@@ -97,8 +97,8 @@ static NbStatus apply(NbJob *job, const char *path, const NbYaml *root, int i, N
         return NB_OK;
     const char *const text = value_text(job, root, key, value);
     if (!text)
-        return nb_fail(NB_ERR_FORMAT, err, "%s:%d:%d: %s: expected one value or a list of values",
-                       path, value->line, value->column, key->text);
+        return nb_fail(NB_ERR_FORMAT, err, "%s:%d:%d: %s: expected one value", path, value->line,
+                       value->column, key->text);
     const NbStatus status = nb_job_set_from(job, key->text, text, NB_FROM_SETTINGS, err);
     return status == NB_OK ? NB_OK : nb_fail_in(NB_ERR_FORMAT, err, "%s:%d", path, key->line);
 }

@@ -387,7 +387,7 @@ static NB_FALLIBLE build_layer(const File *f, NbBuild *b, int i, const NbTap *ta
 }
 
 static NB_FALLIBLE build_layers(const File *f, NbBuild *b, NbError *err) {
-    const NbAttr attr = {.input = {1.0F / 255.0F, (int)f->channels}};
+    const NbAttr attr = {.input = {.scale = 1.0F / 255.0F, .channels = (int)f->channels}};
     NbTap picture = {.channels = (int)f->channels};
     NbTap *tap = NB_NEW(f->arena, NbTap, (size_t)f->n_layers);
     if (!tap)

@@ -38,10 +38,10 @@ static int64_t ir_version(int opset) {
 
 /* Names that the exporter gives itself. */
 static bool is_reserved(const char *name) {
-    int number = 0;
-    char rest = '\0';
-    return strcmp(name, "images") == 0 || strncmp(name, "head/", 5) == 0 ||
-           strncmp(name, "head.", 5) == 0 || sscanf(name, "output%d%c", &number, &rest) == 1;
+    const bool is_output =
+        strncmp(name, "output", 6) == 0 && name[6] && !name[6 + strspn(name + 6, "0123456789")];
+    return is_output || strcmp(name, "images") == 0 || strncmp(name, "head/", 5) == 0 ||
+           strncmp(name, "head.", 5) == 0;
 }
 
 /* The graph with other names for nodes that would collide (graphs from ONNX files have such). */

@@ -213,6 +213,8 @@ static NbStatus set_up(Trainer *t, NbError *err) {
         NB_TRY(resume_state(t, err));
     if (!o->resume && o->quantizers && o->pretrained)
         NB_TRY(check_first_loss(t, err));
+    /* not the epoch of the next step: a run may be stopped between the last step of an epoch and
+     * its score, for which the bit widths of that epoch count */
     NB_TRY(make_executors(t, t->state.epochs_done, err));
     t->stepper = (NbStepper){.state = &t->state,
                              .hyper = &t->hyper,
