@@ -2,6 +2,7 @@
 #include "api/figures.h"
 
 #include "base/file.h"
+#include "eval/curve.h"
 #include "report/draw.h"
 #include "report/figures.h"
 
@@ -23,24 +24,46 @@ typedef struct CurveFile {
     const double *values; /* [classes][NB_CURVE] */
 } CurveFile;
 
+/* "all classes 0.62 at 0.345": the best of the smoothed mean and its confidence, as Ultralytics has
+ * them in the legend. */
+static char *best_of(const double *values, int classes, NbArena *arena) {
+    double mean[NB_CURVE] = {0};
+    double smooth[NB_CURVE];
+    int best = 0;
+    for (int c = 0; c < classes; c++)
+        for (int i = 0; i < NB_CURVE; i++)
+            mean[i] += values[(size_t)c * NB_CURVE + (size_t)i] / classes;
+    nb_curve_smooth(mean, NB_CURVE, smooth);
+    for (int i = 1; i < NB_CURVE; i++)
+        if (smooth[i] > smooth[best])
+            best = i;
+    return nb_arena_printf(arena, "all classes %.2f at %.3f", smooth[best],
+                           best / (NB_CURVE - 1.0));
+}
+
+/* Each under the name of Ultralytics' newer releases, and under that of YOLOv5 and older ones. */
 static NbStatus write_curves(const char *folder, const NbYoloScore *s, const char *const *names,
                              NbArena *arena, NbError *err) {
     double *const x = NB_NEW(arena, double, NB_CURVE);
     double *const ap = NB_NEW(arena, double, (size_t)s->n_classes);
-    char *const mean = nb_arena_printf(arena, "all classes %.3f mAP50", s->map50);
-    if (!x || !ap || !mean)
+    if (!x || !ap)
         return nb_fail_memory(err, "curves");
     for (int i = 0; i < NB_CURVE; i++)
         x[i] = i / (NB_CURVE - 1.0);
     for (int i = 0; i < s->n_classes; i++)
         ap[i] = s->per_class[i].ap[0];
     const CurveFile files[] = {
-        {"P_curve.png", "Precision", "confidence", "precision", s->p_curve},
-        {"R_curve.png", "Recall", "confidence", "recall", s->r_curve},
-        {"F1_curve.png", "F1", "confidence", "F1", s->f1_curve},
-        {"PR_curve.png", "Precision over recall", "recall", "precision", s->pr_curve}};
+        {"P_curve.png", "Precision-Confidence Curve", "Confidence", "Precision", s->p_curve},
+        {"R_curve.png", "Recall-Confidence Curve", "Confidence", "Recall", s->r_curve},
+        {"F1_curve.png", "F1-Confidence Curve", "Confidence", "F1", s->f1_curve},
+        {"PR_curve.png", "Precision-Recall Curve", "Recall", "Precision", s->pr_curve}};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         const bool pr = files[i].values == s->pr_curve;
+        char *const mean = pr ? nb_arena_printf(arena, "all classes %.3f mAP@0.5", s->map50)
+                              : best_of(files[i].values, s->n_classes, arena);
+        char *const box_name = nb_arena_printf(arena, "Box%s", files[i].file);
+        if (!mean || !box_name)
+            return nb_fail_memory(err, "curves");
         const NbCurves curves = {.title = files[i].title,
                                  .x_label = files[i].x,
                                  .y_label = files[i].y,
@@ -50,10 +73,13 @@ static NbStatus write_curves(const char *folder, const NbYoloScore *s, const cha
                                  .classes = (size_t)s->n_classes,
                                  .names = names,
                                  .values = pr ? ap : NULL,
-                                 .mean_name = pr ? mean : "all classes"};
+                                 .mean_name = mean};
         char *path = NULL;
+        char *box_path = NULL;
         NB_TRY(path_in(arena, folder, files[i].file, &path, err));
+        NB_TRY(path_in(arena, folder, box_name, &box_path, err));
         NB_TRY(nb_figure_curves(path, &curves, err));
+        NB_TRY(nb_file_copy(path, box_path, err));
     }
     return NB_OK;
 }

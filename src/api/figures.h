@@ -9,7 +9,8 @@
 #include "model/model.h"
 #include "train/validate.h"
 
-/* P, R, F1 and PR curves, both confusion matrices, val_batch0..2_{labels,pred}.jpg. */
+/* P, R, F1 and PR curves (P_curve.png and BoxP_curve.png, ...), both confusion matrices,
+ * val_batch0..2_{labels,pred}.jpg. */
 NB_FALLIBLE nb_write_score_figures(const char *folder, const NbModel *model,
                                    const NbSamples *samples, const NbValResult *r, NbError *err);
 
@@ -21,9 +22,9 @@ NB_FALLIBLE nb_write_label_figure(const char *folder, const NbSamples *samples, 
 NB_FALLIBLE nb_write_batch_figure(const char *path, const NbBatch *batch, char *const *names,
                                   int nc, NbError *err);
 
-/* predictions.json: a COCO result list, unrounded; image_id is that of the COCO set, else the number
- * in the file name when it is one, else the name without suffix. category_id: of each class; those
- * below 0 are left out; NULL: the class. */
+/* predictions.json: a COCO result list, unrounded; image_id is that of the COCO set, else the
+ * number in the file name when it is one, else the name without suffix. category_id: of each class;
+ * those below 0 are left out; NULL: the class. */
 NB_FALLIBLE nb_write_predictions(const char *folder, const NbSamples *samples, const NbValResult *r,
                                  const int64_t *category_id, NbError *err);
 
