@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/common.h"
+#include "api/inspect_onnx.h"
 #include "api/verbs/verbs.h"
 
 #include "base/file.h"
@@ -115,6 +116,8 @@ static NbStatus inspect_model(NbJob *job, NbModel *model, bool params, json_t *t
 static NbStatus run(NbJob *job, NbError *err) {
     const char *path = NULL;
     NB_TRY(nb_job_need(job, NB_OPT_model, &path, err));
+    if (strcmp(nb_path_suffix(path), ".onnx") == 0)
+        return nb_inspect_onnx(job, path, err);
     json_t *const tensors = json_array();
     const bool file = strcmp(nb_path_suffix(path), ".safetensors") == 0;
     NbStatus status = file ? inspect_file(job, path, tensors, err) : NB_OK;
@@ -132,7 +135,7 @@ static NbStatus run(NbJob *job, NbError *err) {
 const NbVerb nb_verb_inspect = {
     .info = {.name = "inspect",
              .aliases = "",
-             .help = "shows what a model or checkpoint holds",
+             .help = "shows what a model, checkpoint or ONNX file holds",
              .example = "nibble inspect model=best.safetensors",
              .keys = "model imgsz quantize hardtanh compat settings json progress verbose"},
     .run = run};
