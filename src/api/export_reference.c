@@ -7,7 +7,6 @@
 #include "detect/yolov8_decode.h"
 #include "nn/float/float.h"
 
-#include <math.h>
 #include <string.h>
 
 void nb_export_pictures(uint64_t seed, int count, int height, int width, uint8_t *out) {
@@ -169,8 +168,9 @@ static NB_FALLIBLE give_detections(Reference *r, NbExportOutputs *out, NbError *
     const NbHead *head = &r->m->head;
     const int64_t all = r->cells * head->nc;
     const int64_t n = r->options->max_det < all ? r->options->max_det : all;
-    float *const rows = floats(r, r->cells * (4 + head->nc));
-    out->n = 1;
+    const int64_t picture = r->cells * (4 + head->nc);
+    float *const rows = floats(r, r->count * picture);
+    *out = (NbExportOutputs){.n = 1, .candidates = rows, .cells = r->cells, .nc = head->nc};
     NB_TRY(take_output(r, 0, 3, (const int64_t[]){r->count, n, 6}, out, err));
     if (!rows)
         return nb_fail_memory(err, "outputs");
@@ -178,9 +178,9 @@ static NB_FALLIBLE give_detections(Reference *r, NbExportOutputs *out, NbError *
     for (int b = 0; b < r->count; b++) {
         NbDetection *found = NULL;
         size_t count = 0;
-        yolov8_rows(r, b, true, rows);
-        NB_TRY(nb_yolov10_top(rows, (size_t)r->cells, head->nc, r->options->max_det, r->arena,
-                              &found, &count, err));
+        yolov8_rows(r, b, true, rows + b * picture);
+        NB_TRY(nb_yolov10_top(rows + b * picture, (size_t)r->cells, head->nc, r->options->max_det,
+                              r->arena, &found, &count, err));
         for (size_t i = 0; i < count && (int64_t)i < n; i++, to += 6) {
             memcpy(to, found[i].xyxy, sizeof found[i].xyxy);
             to[4] = found[i].conf;
@@ -194,6 +194,7 @@ NbStatus nb_export_reference(NbModel *m, const NbOnnxOptions *options, const uin
                              int count, NbPool *pool, NbArena *arena, NbExportOutputs *out,
                              NbError *err) {
     Reference r = {.m = m, .options = options, .count = count, .arena = arena};
+    *out = (NbExportOutputs){0};
     NB_TRY(nb_graph_infer(&m->graph, count, options->height, options->width, err));
     NB_TRY(find_levels(&r, err));
     NB_TRY(execute(&r, images, pool, err));
@@ -207,81 +208,4 @@ NbStatus nb_export_reference(NbModel *m, const NbOnnxOptions *options, const uin
         return give_yolov5(&r, out, err);
     return m->head.kind == NB_HEAD_YOLOV10 ? give_detections(&r, out, err)
                                            : give_boxes(&r, out, err);
-}
-
-/* ---- comparing ---- */
-
-static bool near(float expected, float found, double tolerance) {
-    return fabs((double)expected - (double)found) <= tolerance * (1.0 + fabs((double)expected));
-}
-
-static bool same_row(const float *a, const float *b, double tolerance) {
-    for (int i = 0; i < 5; i++)
-        if (!near(a[i], b[i], tolerance))
-            return false;
-    return a[5] == b[5];
-}
-
-static void note(NbExportCount *count, const float *a, const float *b, int n, double tolerance) {
-    for (int i = 0; i < n; i++) {
-        const double off = fabs((double)a[i] - (double)b[i]);
-        count->mismatches += !near(a[i], b[i], tolerance);
-        if (!(off <= count->max_abs))
-            count->max_abs = off;
-    }
-    count->values += n;
-}
-
-/* The row of found [n] that belongs to `row` and is not taken yet; -1: none. */
-static int64_t partner(const float *row, const float *found, int64_t at, int64_t n, bool *taken,
-                       double tolerance) {
-    for (int64_t k = 0; k < n; k++) {
-        const int64_t i = (at + k) % n; /* the same place first */
-        if (!taken[i] && same_row(row, found + 6 * i, tolerance)) {
-            taken[i] = true;
-            return i;
-        }
-    }
-    return -1;
-}
-
-static void compare_detections(const float *expected, const float *found, int64_t n,
-                               double tolerance, NbExportCount *count) {
-    NbArena arena = {0};
-    bool *const taken = NB_NEW(&arena, bool, (size_t)n);
-    const float last = n ? expected[6 * (n - 1) + 4] : 0.0F;
-    for (int64_t i = 0; taken && i < n; i++) {
-        const float *const row = expected + 6 * i;
-        const int64_t other = partner(row, found, i, n, taken, tolerance);
-        if (other >= 0)
-            note(count, row, found + 6 * other, 6, tolerance);
-        else if (near(last, row[4], tolerance) && near(last, found[6 * i + 4], tolerance))
-            count->values += 6;
-        else
-            note(count, row, found + 6 * i, 6, tolerance);
-    }
-    if (!taken)
-        count->mismatches += 6 * n;
-    nb_arena_release(&arena);
-}
-
-void nb_export_compare(const NbTensor *expected, const NbTensor *found, bool detections,
-                       double tolerance, NbExportCount *count) {
-    const int64_t n = (int64_t)nb_tensor_count(expected);
-    if (!nb_shape_equal(&expected->shape, &found->shape) || found->dtype != NB_F32) {
-        count->values += n;
-        count->mismatches += n;
-        count->max_abs = INFINITY;
-        return;
-    }
-    const float *const a = nb_f32(expected);
-    const float *const b = nb_f32(found);
-    if (!detections) {
-        for (int64_t i = 0; i < n; i++)
-            note(count, a + i, b + i, 1, tolerance);
-        return;
-    }
-    const int64_t rows = expected->shape.dim[1];
-    for (int64_t i = 0; i < expected->shape.dim[0]; i++)
-        compare_detections(a + i * rows * 6, b + i * rows * 6, rows, tolerance, count);
 }

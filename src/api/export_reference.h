@@ -12,6 +12,11 @@
 typedef struct NbExportOutputs {
     int n;
     NbTensor tensor[NB_MAX_LEVELS]; /* F32 */
+    /* Of detections ([N, n, 6] in tensor[0]) what they were chosen from: for each picture `cells`
+     * rows of x1, y1, x2, y2 and nc scores. Else NULL. */
+    const float *candidates;
+    int64_t cells;
+    int nc;
 } NbExportOutputs;
 
 /* images: uint8 [count, height, width, 3]. The tensors lie in the arena. */
@@ -28,12 +33,19 @@ typedef struct NbExportCount {
     double max_abs; /* largest difference */
 } NbExportCount;
 
-/* Adds the comparison of one output. A value matches when it differs by at most tolerance * (1 +
- * |expected|). detections: rows [n, 6] in the order of their scores are compared as sets, since
- * scores within the tolerance may stand in either order: a row matches when some row of the other
- * side has the same class and matching numbers, or when its score is within the tolerance of the
- * last one (another one may then have taken the place). Different shapes: everything mismatches. */
-void nb_export_compare(const NbTensor *expected, const NbTensor *found, bool detections,
-                       double tolerance, NbExportCount *count);
+/* Adds the comparison of output i with what was found, as many numbers. A value matches when it
+ * differs by at most tolerance * (1 + |expected|).
+ *
+ * Detections with equal scores may stand in either order and take each other's place, and scores
+ * that are equal within rounding are equal. So place k must have the k-th best score, and the row
+ * must be one of the candidates, each at most once: its box and its score of its class. */
+NB_FALLIBLE nb_export_compare(const NbExportOutputs *expected, int i, const float *found,
+                              double tolerance, NbExportCount *count, NbError *err);
+
+/* Reads the bytes of a file back, executes them with nothing but what they say, and compares with
+ * nb_export_reference on drawn pictures. Cannot say anything about other runtimes; tests/peers
+ * does. */
+NB_FALLIBLE nb_export_verify(NbModel *m, const NbOnnxOptions *options, const char *path,
+                             NbBytes file, NbPool *pool, NbExportCount *count, NbError *err);
 
 #endif

@@ -220,7 +220,8 @@ static void emit_detach(NbEmit *e, NbNodeId id) { set(e, id, input(e, id, 0)); }
 static void emit_quant(NbEmit *e, NbNodeId id) {
     (void)nb_emit_fail(e, NB_ERR_UNSUPPORTED,
                        "format=onnx carries no quantizers, found '%s': export with quantize=none "
-                       "for the float network, or in a format that has quantizers (qcdq, qonnx)",
+                       "for the float network (formats for quantizers, qcdq and qonnx, are not in "
+                       "this build)",
                        node_of(e, id)->name);
 }
 

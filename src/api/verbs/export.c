@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/common.h"
+#include "api/export_reference.h"
 #include "api/verbs/verbs.h"
 
 #include "base/file.h"
@@ -89,6 +90,25 @@ static NbStatus fold(NbModel *m, const NbOnnxOptions *o, NbArena *arena, NbGraph
     return nb_graph_infer(out, o->dynamic ? 1 : o->batch, o->height, o->width, err);
 }
 
+/* Nothing is written when the file does not compute what the model computes. */
+static NbStatus verify(NbJob *job, NbModel *m, const NbOnnxOptions *o, const char *path,
+                       NbBytes file, NbError *err) {
+    NbExportCount count = {0};
+    NbPool *pool = NULL;
+    NB_TRY(nb_job_pool(job, &pool, err));
+    NB_TRY(nb_export_verify(m, o, path, file, pool, &count, err));
+    nb_job_put(job, "verified",
+               json_pack("{s:I, s:I, s:o}", "values", (json_int_t)count.values, "mismatches",
+                         (json_int_t)count.mismatches, "max_abs", nb_json_real(count.max_abs)));
+    nb_job_print(job, "executed: %lld values, %lld differ, largest difference %.2g\n",
+                 (long long)count.values, (long long)count.mismatches, count.max_abs);
+    if (count.mismatches == 0 && count.values > 0)
+        return NB_OK;
+    return nb_fail(NB_ERR_CHECK, err,
+                   "%s: %lld of %lld values differ from the model's (by up to %g): not written",
+                   path, (long long)count.mismatches, (long long)count.values, count.max_abs);
+}
+
 static NbStatus write_onnx(NbJob *job, NbModel *m, const char *path, NbArena *arena, NbError *err) {
     NbOnnxOptions options;
     NbGraph graph;
@@ -98,6 +118,7 @@ static NbStatus write_onnx(NbJob *job, NbModel *m, const char *path, NbArena *ar
     NB_TRY(fold(m, &options, arena, &graph, err));
     NB_TRY(nb_onnx_export(&graph, &m->head, &options, arena, &onnx, err));
     NB_TRY(nb_onnx_pack(&onnx, arena, &bytes, err));
+    NB_TRY(verify(job, m, &options, path, bytes, err));
     NB_TRY(nb_file_write(path, bytes.data, bytes.size, err));
     nb_job_put(job, "opset", json_integer(options.opset));
     nb_job_put(job, "bytes", json_integer((json_int_t)bytes.size));
