@@ -3,7 +3,9 @@
 
 #include "api/common.h"
 #include "api/rt/build.h"
+#include "detect/picture.h"
 #include "lower/float/fold.h"
+#include "lower/integer/integer.h"
 
 #include <string.h>
 
@@ -11,9 +13,30 @@ static const char *const engine_names[] = {"float", "sim", "int"};
 
 const char *nb_engine_name(NbEngineKind kind) { return engine_names[kind]; }
 
-NbStatus nb_job_engine(const NbJob *job, const NbModel *model, NbEngineKind *out, NbError *err) {
+/* The smallest picture tells: whether a model can be lowered does not depend on the size. */
+NbEngineKind nb_job_usual_engine(NbJob *job, NbModel *model) {
+    NbError why = {0};
+    NbArena scratch = {0};
+    NbGraph integer;
+    NbGraph needed = nb_model_inference(model);
+    const int side = nb_head_side(&model->head, 1);
+    if (!model->bits.quantized)
+        return NB_ENGINE_FLOAT;
+    NbStatus status = nb_graph_infer(&needed, 1, side, side, &why);
+    if (status == NB_OK)
+        status = nb_lower_integer(&needed, &scratch, &integer, &why);
+    nb_arena_release(&scratch);
+    if (status != NB_ERR_UNSUPPORTED)
+        return NB_ENGINE_INT; /* other errors: int says them */
+    nb_job_say(job, "engine=sim, as integers cannot compute this model: %s", why.message);
+    return NB_ENGINE_SIM;
+}
+
+NbStatus nb_job_engine(NbJob *job, NbModel *model, NbEngineKind *out, NbError *err) {
     const char *const name = nb_job_str(job, NB_OPT_engine);
-    *out = model->bits.quantized ? NB_ENGINE_INT : NB_ENGINE_FLOAT;
+    *out = NB_ENGINE_FLOAT;
+    if (!*name)
+        *out = nb_job_usual_engine(job, model);
     for (int i = 0; i < 3; i++) {
         if (strcmp(name, engine_names[i]) == 0) {
             *out = (NbEngineKind)i;

@@ -58,8 +58,12 @@ bool nb_runner_profile(const NbRunner *r, int i, NbRunnerProfile *out);
 
 const char *nb_engine_name(NbEngineKind kind);
 
-/* engine= of the job; by default int for models with quantizers, float for others. */
-NB_FALLIBLE nb_job_engine(const NbJob *job, const NbModel *model, NbEngineKind *out, NbError *err);
+/* engine= of the job; by default nb_job_usual_engine. */
+NB_FALLIBLE nb_job_engine(NbJob *job, NbModel *model, NbEngineKind *out, NbError *err);
+
+/* Float for models without quantizers, else int; where integers cannot compute the model
+ * (attention, say), sim, and the job says why. */
+NbEngineKind nb_job_usual_engine(NbJob *job, NbModel *model);
 
 /* Validates the model on the samples with that engine, at the thresholds of its head's authors
  * unless the job says otherwise. Release the result in every case. */

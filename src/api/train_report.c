@@ -64,7 +64,7 @@ NbStatus nb_train_run_report(NbTrainRun *run, NbError *err) {
     NbModel best;
     const NbModelOptions options = {0};
     NB_TRY(nb_model_read(path, &options, 0, &best, err));
-    const NbEngineKind kind = best.bits.quantized ? NB_ENGINE_INT : NB_ENGINE_FLOAT;
+    const NbEngineKind kind = nb_job_usual_engine(run->job, &best);
     NbValResult result = {0};
     /* once more, quantized models with integers: the number that counts */
     NbStatus status =

@@ -14,9 +14,7 @@ int nb_head_outputs(const NbHead *head) {
     return head->kind == NB_HEAD_YOLOV10 ? 2 * head->levels : head->levels;
 }
 
-int nb_head_first(const NbHead *head) {
-    return head->kind == NB_HEAD_YOLOV10 ? head->levels : 0;
-}
+int nb_head_first(const NbHead *head) { return head->kind == NB_HEAD_YOLOV10 ? head->levels : 0; }
 
 int nb_head_channels(const NbHead *head) {
     return head->kind == NB_HEAD_YOLOV5 ? head->anchors * (5 + head->nc)
