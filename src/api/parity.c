@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/parity.h"
 
+#include "api/rt/build.h"
 #include "engine/engine.h"
 #include "graph/interpret.h"
 #include "lower/integer/integer.h"
@@ -13,7 +14,7 @@
 enum { CHUNK = 16 }; /* pictures interpreted at once, one a thread */
 
 struct NbParity {
-    NbGraph needed; /* what inference needs of the model */
+    NbParts needed; /* what integers compute of the model */
     NbGraph graph;  /* a copy, inferred for one picture: the interpreter's */
     NbArena arena;
     NbExecutor *executor; /* keeps every value, fuses nothing */
@@ -48,8 +49,9 @@ static bool is_activation_quantizer(const NbGraph *g, NbNodeId id) {
     return node->op == NB_OP_QUANT && g->node[node->in[0]].op != NB_OP_PARAM;
 }
 
-static NbStatus make_engines(NbParity *p, NbIsa isa, NbError *err) {
-    NbGraph *const g = &p->needed;
+static NbStatus make_engines(NbParity *p, NbModel *model, NbIsa isa, NbError *err) {
+    NB_TRY(nb_model_parts(model, &p->arena, &p->needed, err));
+    NbGraph *const g = &p->needed.graph;
     NB_TRY(nb_graph_infer(g, 1, p->height, p->width, err));
     NB_TRY(nb_graph_copy(g, &p->arena, &p->graph, err));
     NB_TRY(nb_graph_infer(&p->graph, 1, p->height, p->width, err));
@@ -91,11 +93,10 @@ NbStatus nb_parity_new(NbModel *model, int height, int width, NbIsa isa, NbPool 
     NbParity *const p = calloc(1, sizeof *p);
     if (!p)
         return nb_fail_memory(err, "parity");
-    *p = (NbParity){
-        .needed = nb_model_inference(model), .pool = pool, .height = height, .width = width};
+    *p = (NbParity){.pool = pool, .height = height, .width = width};
     p->count[0].name = "sim";
     p->count[1].name = "int";
-    NbStatus status = make_engines(p, isa, err);
+    NbStatus status = make_engines(p, model, isa, err);
     if (status == NB_OK)
         status = take_buffers(p, err);
     if (status != NB_OK) {

@@ -2,10 +2,8 @@
 #include "api/runner.h"
 
 #include "api/common.h"
-#include "api/rt/build.h"
 #include "detect/picture.h"
 #include "lower/float/fold.h"
-#include "lower/integer/integer.h"
 
 #include <string.h>
 
@@ -13,22 +11,22 @@ static const char *const engine_names[] = {"float", "sim", "int"};
 
 const char *nb_engine_name(NbEngineKind kind) { return engine_names[kind]; }
 
-/* The smallest picture tells: whether a model can be lowered does not depend on the size. */
+/* The smallest picture tells: whether integers can compute a model does not depend on its size. */
 NbEngineKind nb_job_usual_engine(NbJob *job, NbModel *model) {
     NbError why = {0};
-    NbArena scratch = {0};
-    NbGraph integer;
-    NbGraph needed = nb_model_inference(model);
-    const int side = nb_head_side(&model->head, 1);
+    NbHeadEngine engine;
+    NbEngineOptions options = {.height = nb_head_side(&model->head, 1)};
     if (!model->bits.quantized)
         return NB_ENGINE_FLOAT;
-    NbStatus status = nb_graph_infer(&needed, 1, side, side, &why);
+    options.width = options.height;
+    NbStatus status = nb_isa_choose("", &options.isa, &why);
     if (status == NB_OK)
-        status = nb_lower_integer(&needed, &scratch, &integer, &why);
-    nb_arena_release(&scratch);
+        status = nb_head_engine_new(model, "engine=int", &options, &engine, &why);
+    if (status == NB_OK)
+        nb_head_engine_release(&engine);
     if (status != NB_ERR_UNSUPPORTED)
         return NB_ENGINE_INT; /* other errors: int says them */
-    nb_job_say(job, "engine=sim, as integers cannot compute this model: %s", why.message);
+    nb_job_say(job, "engine=sim is used; %s", why.message);
     return NB_ENGINE_SIM;
 }
 
@@ -61,7 +59,7 @@ static NbStatus make_engine(NbRunner *r, NbError *err) {
                                      .isa = o->isa,
                                      .pool = o->pool,
                                      .profile = o->profile};
-    return nb_model_engine(r->model, "engine=int", &options, &r->engine, err);
+    return nb_head_engine_new(r->model, "engine=int", &options, &r->engine, err);
 }
 
 static NbStatus make_executor(NbRunner *r, NbError *err) {
@@ -126,7 +124,7 @@ NbStatus nb_runner_new(NbModel *model, const NbRunnerOptions *options, NbRunner 
 
 void nb_runner_release(NbRunner *r) {
     nb_executor_free(r->executor);
-    nb_engine_free(r->engine);
+    nb_head_engine_release(&r->engine);
     nb_float_free(r->fast);
     nb_arena_release(&r->arena);
     *r = (NbRunner){0};
@@ -135,10 +133,10 @@ void nb_runner_release(NbRunner *r) {
 static NbStatus run_integers(NbRunner *r, const uint8_t *images, int count, NbError *err) {
     const size_t picture = (size_t)r->options.height * (size_t)r->options.width * 3;
     for (int b = 0; b < count; b++) {
-        NB_TRY(nb_engine_run(r->engine, images + (size_t)b * picture, err));
+        NB_TRY(nb_head_engine_run(&r->engine, images + (size_t)b * picture, err));
         for (int i = 0; i < r->model->head.levels; i++) {
-            int64_t dim[3];
-            const float *const from = nb_engine_output(r->engine, i, dim);
+            const int64_t *const dim = r->engine.dim[i];
+            const float *const from = nb_head_engine_output(&r->engine, i);
             const size_t n = (size_t)(dim[0] * dim[1] * dim[2]);
             memcpy(r->output[i] + (size_t)b * n, from, n * sizeof *from);
         }
@@ -149,16 +147,16 @@ static NbStatus run_integers(NbRunner *r, const uint8_t *images, int count, NbEr
 NbStatus nb_runner_run(void *user, const uint8_t *images, int count, NbHeadLevel *level,
                        NbError *err) {
     NbRunner *const r = user;
-    if (r->engine)
+    if (r->engine.engine)
         NB_TRY(run_integers(r, images, count, err));
     else if (r->fast)
         NB_TRY(nb_float_run(r->fast, images, count, err));
     else
         NB_TRY(nb_executor_forward(r->executor, images, count, false, err));
     for (int i = 0; i < r->model->head.levels; i++) {
-        const float *const raw = r->engine ? r->output[i]
-                                 : r->fast ? nb_float_output(r->fast, i)
-                                           : nb_executor_output(r->executor, i);
+        const float *const raw = r->engine.engine ? r->output[i]
+                                 : r->fast        ? nb_float_output(r->fast, i)
+                                                  : nb_executor_output(r->executor, i);
         level[i] =
             nb_head_level_nhwc(&r->model->head, raw, NULL, (int)r->dim[i][0], (int)r->dim[i][1]);
     }
@@ -175,7 +173,7 @@ static bool profile_fast(const NbRunner *r, int i, NbRunnerProfile *out) {
 
 static bool profile_integers(const NbRunner *r, int i, NbRunnerProfile *out) {
     NbEngineProfile p;
-    if (!nb_engine_profile(r->engine, i, &p))
+    if (!nb_engine_profile(r->engine.engine, i, &p))
         return false;
     *out = (NbRunnerProfile){.node = p.node, .what = p.what, .seconds = p.seconds};
     return true;
@@ -185,7 +183,7 @@ bool nb_runner_profile(const NbRunner *r, int i, NbRunnerProfile *out) {
     NbExecutorProfile p;
     if (r->fast)
         return profile_fast(r, i, out);
-    if (r->engine)
+    if (r->engine.engine)
         return profile_integers(r, i, out);
     if (!nb_executor_profile(r->executor, i, &p) || p.backward)
         return false;

@@ -6,7 +6,7 @@
 #define NB_API_RUNNER_H
 
 #include "api/job.h"
-#include "engine/engine.h"
+#include "api/rt/build.h"
 #include "model/model.h"
 #include "nn/executor.h"
 #include "nn/float/float.h"
@@ -30,7 +30,7 @@ typedef struct NbRunner {
     NbExecutor *executor; /* sim */
     NbFloatEngine *fast;  /* float: of `folded` */
     NbGraph folded;
-    NbEngine *engine; /* int */
+    NbHeadEngine engine; /* int */
     NbArena arena;
     float *output[NB_MAX_LEVELS];  /* int: [batch, ny, nx, channels] */
     int64_t dim[NB_MAX_LEVELS][3]; /* height, width, channels of each output */

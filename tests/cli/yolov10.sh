@@ -32,5 +32,35 @@ rows() { nibble predict model=runs/a/weights/last.safetensors source=data/images
 [ "$(rows conf=0 max_det=7)" = 56 ] && echo "at most max_det"
 n=$(rows)
 [ "$n" -gt 0 ] && [ "$n" -lt 400 ] && echo "some above the usual threshold"
+echo "== integers: heads of both kinds on plain convolutions"
+for head in Detect v10Detect; do
+    cat >plain.yaml <<EOF
+nc: 3
+scales:
+  n: [1.0, 1.0, 1024]
+backbone:
+  - [-1, 1, Conv, [8, 3, 2]]
+  - [-1, 1, Conv, [16, 3, 2]]
+  - [-1, 1, Conv, [32, 3, 2]]
+  - [-1, 1, Conv, [64, 3, 2]]
+head:
+  - [-1, 1, nn.Upsample, [None, 2, "nearest"]]
+  - [[-1, 2], 1, Concat, [1]]
+  - [-1, 1, Conv, [32, 3, 1]]
+  - [[6, 3], 1, $head, [nc]]
+EOF
+    quiet train "$head" model=plain.yaml quantize=w8a8 optimizer=AdamW lr0=0.01 warmup_iters=4 nbs=4
+    for engine in sim int; do
+        nibble val model=runs/$head/weights/best.safetensors data=data/data.yaml plots=0 verbose=0 engine=$engine \
+            conf=0.0001 | sed '/^ms/d' >$engine
+    done
+    same sim int "$head, sim and int"
+    nibble parity model=runs/$head/weights/best.safetensors source=data/images/val limit=4 verbose=0 progress=off |
+        grep -o '^[a-z]*  *[0-9]* tensors\|[0-9]* mismatches'
+done
+echo "== what integers cannot compute yet"
+quiet train attention model=free.yaml quantize=w8a8
+nibble val model=runs/attention/weights/best.safetensors data=data/data.yaml plots=0 2>&1 | sed -n 's/;.*//; /^engine/p'
+fails 4 nibble val model=runs/attention/weights/best.safetensors data=data/data.yaml engine=int verbose=0
 fails 4 nibble val model=runs/a/weights/last.safetensors data=data/data.yaml engine=int verbose=0
 fails 2 nibble train model=free.yaml data=data/data.yaml o2o=mean

@@ -19,7 +19,7 @@ struct NbDetector {
     NbArena arena; /* lives as long as the detector */
     NbArena scratch;
     NbPool *pool;
-    NbEngine *engine;
+    NbHeadEngine engine;
     NbIsa isa;
     NbHead head;
     NbDetectOptions options;
@@ -89,7 +89,7 @@ static NB_FALLIBLE take_model(NbDetector *d, NbModel *m, const char *name,
     NB_TRY(copy_names(d, m, err));
     const NbEngineOptions options = {
         .height = d->side, .width = d->side, .isa = d->isa, .pool = d->pool};
-    return nb_model_engine(m, name, &options, &d->engine, err);
+    return nb_head_engine_new(m, name, &options, &d->engine, err);
 }
 
 static NB_FALLIBLE fill(NbDetector *d, const char *name, NbBytes bytes,
@@ -149,7 +149,7 @@ NbStatus nb_detector_open_memory(const void *data, size_t size, const NbDetector
 void nb_detector_free(NbDetector *d) {
     if (!d)
         return;
-    nb_engine_free(d->engine);
+    nb_head_engine_release(&d->engine);
     nb_pool_free(d->pool);
     nb_arena_release(&d->scratch);
     nb_arena_release(&d->arena);
@@ -177,7 +177,7 @@ NbStatus nb_detector_info(const NbDetector *d, NbDetectorInfo *out, NbError *err
                                 .threads = nb_pool_threads(d->pool),
                                 .isa = nb_isa_name(d->isa),
                                 .bytes = sizeof *d + d->arena.total + d->scratch.total +
-                                         nb_engine_bytes(d->engine)};
+                                         d->engine.arena.total + nb_engine_bytes(d->engine.engine)};
     memset(out, 0, size);
     memcpy(out, &all, size < sizeof all ? size : sizeof all);
     return NB_OK;
@@ -204,7 +204,7 @@ NbStatus nb_detector_run(NbDetector *d, const uint8_t *input, size_t bytes, NbEr
         return nb_fail(NB_ERR_ARGUMENT, err,
                        "input: %d x %d x 3 = %zu bytes expected, found %zu at %s", d->side, d->side,
                        wanted, bytes, input ? "the address given" : "NULL");
-    NB_TRY(nb_engine_run(d->engine, input, err));
+    NB_TRY(nb_head_engine_run(&d->engine, input, err));
     d->ran = true;
     return NB_OK;
 }
@@ -212,11 +212,9 @@ NbStatus nb_detector_run(NbDetector *d, const uint8_t *input, size_t bytes, NbEr
 const float *nb_detector_output(const NbDetector *d, int i, int dim[3]) {
     if (!d || !d->ran || i < 0 || i >= d->head.levels)
         return NULL;
-    int64_t size[3];
-    const float *const out = nb_engine_output(d->engine, i, size);
     for (int k = 0; dim && k < 3; k++)
-        dim[k] = (int)size[k];
-    return out;
+        dim[k] = (int)d->engine.dim[i][k];
+    return nb_head_engine_output(&d->engine, i);
 }
 
 /* A view that is only read from: NbPixels serves both. */
@@ -228,8 +226,8 @@ static NB_FALLIBLE find_boxes(NbDetector *d, const NbLetterbox *plan, int width,
                               NbDetections *out, NbError *err) {
     NbHeadLevel level[NB_MAX_LEVELS];
     for (int i = 0; i < d->head.levels; i++) {
-        int64_t dim[3];
-        const float *const raw = nb_engine_output(d->engine, i, dim);
+        const int64_t *const dim = d->engine.dim[i];
+        const float *const raw = nb_head_engine_output(&d->engine, i);
         level[i] = nb_head_level_nhwc(&d->head, raw, NULL, (int)dim[0], (int)dim[1]);
     }
     const NbDetectPlace place = {.gain = (float)plan->gain[0],

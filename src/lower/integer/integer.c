@@ -90,6 +90,10 @@ static NB_FALLIBLE lower_node(const NbLowering *l, NbNodeId id, NbError *err) {
         return nb_fail(NB_ERR_ARGUMENT, err, "the graph is lowered already");
     if (node->kind != NB_VALUE_CODED || is_weight(l->g, id))
         return NB_OK;
+    if (node->op == NB_OP_DETACH) { /* matters to gradients only */
+        l->codes[id] = l->codes[node->in[0]];
+        return NB_OK;
+    }
     return node->op == NB_OP_QUANT ? nb_lowering_quant(l, id, err) : copy_node(l, id, err);
 }
 
