@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "data/ids.h"
 #include "model/checkpoint.h"
+#include "model/onnx_weights.h"
 #include "train/run_files.h"
 
 #include <math.h>
@@ -44,6 +45,13 @@ static NbStatus read_bits(NbJob *job, NbBits *out, NbError *err) {
     return nb_job_set_from(job, "quantize", meaning, NB_FROM_CALLER, err);
 }
 
+static NbStatus import_onnx(NbJob *job, const char *path, const NbModelOptions *options,
+                            NbLoadReport *report, NbModel *out, NbError *err) {
+    NbOnnxModel file;
+    NB_TRY(nb_onnx_read_file(path, &job->arena, &file, err));
+    return nb_model_from_onnx_weights(path, &file, options, &job->arena, report, out, err);
+}
+
 NbStatus nb_job_import(NbJob *job, int nc, NbLoadReport *report, NbModel *out, NbError *err) {
     const char *path = NULL;
     NB_TRY(nb_job_need(job, NB_OPT_model, &path, err));
@@ -61,6 +69,8 @@ NbStatus nb_job_import(NbJob *job, int nc, NbLoadReport *report, NbModel *out, N
     if (nb_job_has(job, NB_OPT_hardtanh))
         options.hardtanh = nb_job_bool(job, NB_OPT_hardtanh, false) ? "1" : "0";
     const uint64_t seed = (uint64_t)nb_job_int(job, NB_OPT_seed, 0);
+    if (report && strcmp(nb_path_suffix(path), ".onnx") == 0)
+        return import_onnx(job, path, &options, report, out, err);
     if (!report)
         return nb_model_read(path, &options, seed, out, err);
     return nb_model_import(path, &options, seed, &job->arena, report, out, err);

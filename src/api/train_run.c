@@ -160,7 +160,8 @@ static NbStatus open_model(NbTrainRun *run, NbError *err) {
                        nb_job_str(job, NB_OPT_data), run->dataset.nc, nb_job_str(job, NB_OPT_model),
                        run->model.head.nc);
     const char *const model = nb_job_str(job, NB_OPT_model);
-    run->pretrained = has_suffix(model, ".safetensors") || has_suffix(model, ".pt");
+    run->pretrained =
+        has_suffix(model, ".safetensors") || has_suffix(model, ".pt") || has_suffix(model, ".onnx");
     if (run->pretrained && !run->resume_path) {
         nb_job_put_load(job, &loaded);
         nb_job_say_load(job, model, &loaded);

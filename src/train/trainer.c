@@ -10,6 +10,7 @@
 #include "train/sizes.h"
 #include "train/stages.h"
 #include "train/step.h"
+#include "train/unfold.h"
 
 #include <assert.h>
 #include <math.h>
@@ -19,6 +20,7 @@
 enum {
     MAX_ROLLBACKS = 8,
     CALIBRATION_PICTURES = 4,
+    UNFOLD_PICTURES = 64,
 };
 
 typedef struct Trainer {
@@ -89,6 +91,21 @@ static NbStatus calibrate_from_loader(Trainer *t, NbError *err) {
     const int count = batch.count < CALIBRATION_PICTURES ? batch.count : CALIBRATION_PICTURES;
     return nb_train_calibrate(t->options->model, batch.images, count, batch.imgsz, batch.imgsz,
                               t->hyper.calibrate, err);
+}
+
+/* Norms that an exporter folded away, from batches of up to UNFOLD_PICTURES pictures. */
+static NbStatus unfold_from_loader(Trainer *t, NbError *err) {
+    char text[96];
+    const int folded = nb_folded_norms(&t->options->model->graph);
+    const int wanted = (UNFOLD_PICTURES + t->hyper.batch - 1) / t->hyper.batch;
+    if (folded == 0)
+        return NB_OK;
+    NB_TRY(nb_loader_seek(t->loader, 0, 0, 0, -1.0, err));
+    NB_TRY(nb_train_unfold(t->options->model, t->loader, wanted < t->batches ? wanted : t->batches,
+                           t->options->pool, err));
+    (void)snprintf(text, sizeof text, "%d folded batch norms have statistics again", folded);
+    say(t, text);
+    return NB_OK;
 }
 
 static NbExecutorOptions executor_options(const Trainer *t, bool training) {
@@ -203,6 +220,8 @@ static NbStatus set_up(Trainer *t, NbError *err) {
     NB_TRY(make_paths(t, err));
     NB_TRY(make_loader(t, err));
     NB_TRY(nb_layers_freeze(o->model, &t->hyper.freeze, err));
+    if (!o->resume && o->pretrained)
+        NB_TRY(unfold_from_loader(t, err));
     if (!o->resume && o->quantizers && t->hyper.calibrate > 0.0)
         NB_TRY(calibrate_from_loader(t, err));
     NB_TRY(nb_stages_init(&t->stages, o->model, err));
