@@ -279,6 +279,84 @@ static void threads_do_not_change_a_bit(void **state) {
     }
 }
 
+/* Weights that are computed from parameters are known when the engine is made. */
+static void constants_are_computed_once(void **state) {
+    (void)state;
+    Case c = {0};
+    NbFloatProfile p;
+    const int64_t one = 1;
+    NbNodeId factor = -1;
+    NbError err = {{0}};
+    const NbShape shape = nb_shape(1, &one);
+    net_init(&c.net, 11, false);
+    const NbNodeId in = net_input(&c.net, 3);
+    const ConvSpec spec = {.oc = 16, .kernel = 3, .stride = 1, .pad = 1};
+    const NbNodeId first = net_conv(&c.net, in, 3, spec);
+    const NbNodeId weights = c.net.g.node[net_conv(&c.net, first, 16, spec)].in[1];
+    must(nb_graph_add_param(&c.net.g, "f", NB_PARAM_CONST, NB_F32, &shape, &factor, &err), &err);
+    nb_f32(&c.net.g.node[factor].param)[0] = 0.5F;
+    const NbNodeId half = net_node(&c.net, NB_OP_MUL, 2, (const NbNodeId[]){weights, factor}, NULL);
+    const NbAttr attr = c.net.g.node[first].attr;
+    const NbNodeId y = net_node(&c.net, NB_OP_CONV, 2, (const NbNodeId[]){first, half}, &attr);
+    net_outputs(&c.net, 3, (const NbNodeId[]){y, half, first});
+    case_open(&c, 9, 12);
+    check(&c, &(NbFloatOptions){.plain = true}, 11);
+    NbFloatEngine *const x = open_engine(&c, &(NbFloatOptions){.n_outputs = 1});
+    for (int i = 0; nb_float_profile(x, i, &p); i++)
+        assert_true(strcmp(p.what, "interpreter") != 0 && strcmp(p.what, "arithmetic") != 0);
+    nb_float_free(x);
+    case_close(&c);
+}
+
+/* An INPUT of real numbers of any shape. */
+static NbNodeId real_input(Net *net, int rank, const int64_t *dim) {
+    const NbNodeId id = net_node(net, NB_OP_INPUT, 0, NULL, &(NbAttr){.input = {.real = true}});
+    net->g.node[id].param = (NbTensor){.dtype = NB_F32, .shape = nb_shape(rank, dim)};
+    return id;
+}
+
+/* Two tensors that are no pictures, through operators with and without kernels here. */
+static void tensors_are_taken_as_they_are(void **state) {
+    (void)state;
+    enum { ROWS = 5, INNER = 37, COLUMNS = 19 };
+    Net net;
+    NbArena arena = {0};
+    NbError err = {{0}};
+    NbGraph twin;
+    NbFloatEngine *x = NULL;
+    net_init(&net, 5, false);
+    const NbNodeId a = real_input(&net, 3, (const int64_t[]){2, ROWS, INNER});
+    const NbNodeId b = real_input(&net, 2, (const int64_t[]){INNER, COLUMNS});
+    const NbNodeId ab = net_node(&net, NB_OP_MATMUL, 2, (const NbNodeId[]){a, b}, NULL);
+    const NbNodeId soft = net_node(&net, NB_OP_SOFTMAX, 1, &ab, &(NbAttr){.softmax = {.axis = 1}});
+    const NbNodeId sum = net_node(&net, NB_OP_ADD, 2, (const NbNodeId[]){soft, ab}, NULL);
+    const NbNodeId y = net_node(&net, NB_OP_MAP, 1, &sum, &(NbAttr){.map = {.kind = NB_MAP_TANH}});
+    net_outputs(&net, 1, &y);
+    float values[2][2 * ROWS * INNER + INNER * COLUMNS];
+    for (int i = 0; i < 2; i++)
+        for (size_t k = 0; k < sizeof values[i] / sizeof *values[i]; k++)
+            values[i][k] = (float)nb_random_range(&net.random, -0.5, 0.5);
+    must(nb_graph_copy(&net.g, &arena, &twin, &err), &err);
+    must(nb_graph_infer(&twin, 1, 1, 1, &err), &err);
+    const NbTensor inputs[2] = {{NB_F32, twin.node[a].shape, values[0]},
+                                {NB_F32, twin.node[b].shape, values[1]}};
+    NbValue *const value = NB_NEW(&arena, NbValue, (size_t)twin.n_nodes);
+    must(nb_interpret_tensors(&twin, inputs, false, &arena, value, &err), &err);
+    const NbFloatOptions o = {.height = 1, .width = 1, .isa = nb_isa_detect()};
+    must(nb_float_new(&net.g, &o, &x, &err), &err);
+    for (int round = 0; round < 2; round++) {
+        must(nb_float_run_real(x, (const float *const[]){values[0], values[1]}, 1, &err), &err);
+        expect_close(nb_float_output(x, 0), nb_f32(&value[y].t), 2 * ROWS * COLUMNS, 1e-5, "tensor",
+                     round);
+    }
+    const NbShape shape = nb_float_output_shape(x, 0);
+    assert_true(nb_shape_equal(&shape, &twin.node[y].shape));
+    assert_int_equal(nb_float_run(x, (const uint8_t[]){0}, 1, &err), NB_ERR_ARGUMENT);
+    nb_float_free(x);
+    nb_arena_release(&arena);
+    net_release(&net);
+}
+
 static void integers_are_refused(void **state) {
     (void)state;
     Net net;
@@ -327,6 +405,8 @@ int main(void) {
         cmocka_unit_test(a_half_is_joined_to_what_the_other_became),
         cmocka_unit_test(only_wanted_outputs_are_computed),
         cmocka_unit_test(threads_do_not_change_a_bit),
+        cmocka_unit_test(constants_are_computed_once),
+        cmocka_unit_test(tensors_are_taken_as_they_are),
         cmocka_unit_test(integers_are_refused),
         cmocka_unit_test(sizes_are_checked),
     };

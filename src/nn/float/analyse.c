@@ -11,7 +11,9 @@
 static int inputs_read(const NbNode *node) { return node->op == NB_OP_RESHAPE ? 1 : node->n_in; }
 
 static bool is_identity(const NbNode *node) {
-    return node->op == NB_OP_QUANT || node->op == NB_OP_DETACH;
+    const NbQuantizeAttr *const q = &node->attr.quantize;
+    return node->op == NB_OP_QUANT || node->op == NB_OP_DETACH ||
+           (node->op == NB_OP_QUANTIZE && !q->codes && !q->real);
 }
 
 static void mark_live(NbFloatEngine *x) {
@@ -45,7 +47,7 @@ static NB_FALLIBLE describe(NbFloatEngine *x, NbNodeId id, NbError *err) {
                        "'%s' computes integers, which the float engine does not", node->name);
     if (v->live && node->op == NB_OP_PARAM && !node->param.data)
         return nb_fail(NB_ERR_ARGUMENT, err, "the parameter '%s' has no data", node->name);
-    if (node->op == NB_OP_PARAM && node->param.dtype == NB_F32) {
+    if (node->op == NB_OP_PARAM && node->param.dtype == NB_F32 && node->param.data) {
         v->plain.buffer = NB_FLOAT_FIXED;
         v->plain.data = nb_f32(&node->param);
     }
@@ -56,7 +58,7 @@ static void count_readers(NbFloatEngine *x) {
     const NbGraph *const g = x->g;
     for (NbNodeId id = 0; id < g->n_nodes; id++) {
         const NbNode *const node = &g->node[id];
-        if (!x->value[id].live || is_identity(node))
+        if (!x->value[id].live || x->value[id].constant || is_identity(node))
             continue;
         for (int i = 0; i < inputs_read(node); i++) {
             NbFloatValue *const v = nb_float_value(x, node->in[i]);
@@ -118,8 +120,11 @@ static bool take(NbFloatEngine *x, NbFloatConv *conv, NbNodeId id) {
     return node->op == NB_OP_ADD && take_add(x, conv, id);
 }
 
-static bool is_fast_conv(const NbFloatEngine *x, const NbNode *node) {
-    if (node->op != NB_OP_CONV || !nb_float_is_param(x, node->in[1]))
+static bool is_wanted_conv(const NbFloatEngine *x, NbNodeId id) {
+    const NbNode *const node = &x->g->node[id];
+    if (!x->value[id].live || x->value[id].constant)
+        return false;
+    if (node->op != NB_OP_CONV || node->shape.rank != 4 || !nb_float_is_param(x, node->in[1]))
         return false;
     return node->n_in < 3 || nb_float_is_param(x, node->in[2]);
 }
@@ -144,12 +149,12 @@ static NB_FALLIBLE find_convs(NbFloatEngine *x, NbError *err) {
     const NbGraph *const g = x->g;
     int n = 0;
     for (NbNodeId id = 0; id < g->n_nodes; id++)
-        n += x->value[id].live && is_fast_conv(x, &g->node[id]);
+        n += is_wanted_conv(x, id);
     x->conv = NB_NEW(&x->arena, NbFloatConv, (size_t)n);
     if (!x->conv)
         return nb_fail_memory(err, "convolutions");
     for (NbNodeId id = g->n_nodes - 1; id >= 0; id--) {
-        if (!x->value[id].live || !is_fast_conv(x, &g->node[id]))
+        if (!is_wanted_conv(x, id))
             continue;
         NbFloatConv *const conv = &x->conv[x->n_convs++];
         *conv = (NbFloatConv){
@@ -166,6 +171,7 @@ NbStatus nb_float_analyse(NbFloatEngine *x, NbError *err) {
     mark_live(x);
     for (NbNodeId id = 0; id < x->g->n_nodes; id++)
         NB_TRY(describe(x, id, err));
+    NB_TRY(nb_float_fold_constants(x, err));
     count_readers(x);
     return find_convs(x, err);
 }

@@ -112,9 +112,6 @@ static NB_FALLIBLE measure(NbFloatEngine *x, NbFloatConv *conv, NbError *err) {
     const NbNode *const node = &x->g->node[conv->node];
     const NbNode *const from = &x->g->node[x->value[node->in[0]].source];
     const NbShape *const in = &x->g->node[node->in[0]].shape;
-    if (in->rank != 4)
-        return nb_fail(NB_ERR_UNSUPPORTED, err, "a convolution of %d dimensions, 4 expected",
-                       in->rank);
     conv->n = (size_t)in->dim[0];
     conv->h = (size_t)in->dim[2];
     conv->w = (size_t)in->dim[3];
@@ -125,7 +122,7 @@ static NB_FALLIBLE measure(NbFloatEngine *x, NbFloatConv *conv, NbError *err) {
     conv->cout = (size_t)node->shape.dim[1] / conv->groups;
     conv->padded = conv->cin * conv->groups;
     conv->panels = (conv->cout + NB_FLOAT_PANEL - 1) / NB_FLOAT_PANEL;
-    conv->from_bytes = from->op == NB_OP_INPUT;
+    conv->from_bytes = from->op == NB_OP_INPUT && !from->attr.input.real;
     conv->scale = from->attr.input.scale;
     conv->macs = (double)(conv->n * conv->oh * conv->ow * conv->cin * conv->cout * conv->groups) *
                  conv->a.kernel[0] * conv->a.kernel[1];

@@ -38,8 +38,11 @@ static NB_FALLIBLE take_outputs(NbFloatEngine *x, NbError *err) {
     x->n_outputs = x->options.n_outputs;
     x->output = NB_NEW(&x->arena, NbFloatPlace, (size_t)x->n_outputs);
     x->output_count = NB_NEW(&x->arena, size_t, (size_t)x->n_outputs);
+    x->output_shape = NB_NEW(&x->arena, NbShape, (size_t)x->n_outputs);
     x->kept = NB_NEW(&x->arena, float *, (size_t)x->n_outputs);
-    return x->output && x->output_count && x->kept ? NB_OK : nb_fail_memory(err, "outputs");
+    return x->output && x->output_count && x->output_shape && x->kept
+               ? NB_OK
+               : nb_fail_memory(err, "outputs");
 }
 
 static NB_FALLIBLE keep_outputs(NbFloatEngine *x, NbError *err) {
@@ -135,8 +138,9 @@ static NB_FALLIBLE run_pictures(NbFloatEngine *x, int count, NbError *err) {
 }
 
 NbStatus nb_float_run(NbFloatEngine *x, const uint8_t *images, int count, NbError *err) {
-    if (x->n_inputs != 1 || !x->value[x->input[0]].image)
-        return nb_fail(NB_ERR_ARGUMENT, err, "the graph has %d inputs, one picture expected",
+    if (x->n_inputs != 1 || x->g->node[x->input[0]].attr.input.real)
+        return nb_fail(NB_ERR_ARGUMENT, err,
+                       "the graph has %d inputs of real numbers, one picture expected",
                        x->n_inputs);
     x->image = images;
     x->real = NULL;
@@ -152,6 +156,8 @@ NbStatus nb_float_run_real(NbFloatEngine *x, const float *const *inputs, int cou
 const float *nb_float_output(const NbFloatEngine *x, int i) {
     return x->kept[i] ? x->kept[i] : x->output[i].data;
 }
+
+NbShape nb_float_output_shape(const NbFloatEngine *x, int i) { return x->output_shape[i]; }
 
 bool nb_float_profile(const NbFloatEngine *x, int i, NbFloatProfile *out) {
     if (i < 0 || i >= x->n_steps)

@@ -53,6 +53,10 @@ NB_FALLIBLE nb_float_run_real(NbFloatEngine *x, const float *const *inputs, int 
  * next call. */
 const float *nb_float_output(const NbFloatEngine *x, int i);
 
+/* Its shape for one picture, as the graph has it. Operators that find out how much they give (NMS)
+ * may fill fewer rows than the graph provides for: this is what the last picture gave. */
+NbShape nb_float_output_shape(const NbFloatEngine *x, int i);
+
 /* One step of the plan, with options.profile. */
 typedef struct NbFloatProfile {
     const char *node; /* the node whose value it computes */

@@ -40,6 +40,7 @@ typedef struct NbFloatValue {
     NbNodeId source; /* itself, or the node whose value it is: identities */
     int readers;     /* live ones, of this source */
     NbNodeId reader; /* the last of them */
+    bool constant;   /* made of parameters only; plain is fixed, and computed but for PARAMs */
     bool absorbed;   /* computed inside of another step and not there by itself */
     int conv;        /* index of the convolution whose result it is; -1 */
     size_t count;
@@ -126,9 +127,10 @@ struct NbFloatEngine {
     size_t scratch_floats;
     NbNodeId *input; /* [n_inputs] INPUT nodes */
     int n_inputs;
-    NbFloatPlace *output; /* [n_outputs] */
-    size_t *output_count; /* of one picture */
-    float **kept;         /* [n_outputs] batch pictures; NULL: the place itself */
+    NbFloatPlace *output;  /* [n_outputs] */
+    size_t *output_count;  /* of one picture */
+    NbShape *output_shape; /* of the last run */
+    float **kept;          /* [n_outputs] batch pictures; NULL: the place itself */
     int n_outputs;
     NbFloatStep result; /* holds places of inputs and outputs, which live outside of steps */
     /* of this call */
@@ -142,6 +144,8 @@ struct NbFloatEngine {
     NbArenaMark generic_mark;
     NbRun generic;
     size_t generic_bytes;
+    int generic_inputs; /* most of one operator */
+    float **generic_data;
 };
 
 /* A value that is computed in the order of the graph. */
@@ -153,14 +157,13 @@ static inline NbFloatValue *nb_float_value(NbFloatEngine *x, NbNodeId id) {
     return &x->value[x->value[id].source];
 }
 
-static inline const float *nb_float_param(const NbFloatEngine *x, NbNodeId id) {
-    return nb_f32(&x->g->node[x->value[id].source].param);
+/* Whether a value is known before running, as float32; and its numbers. */
+static inline bool nb_float_is_param(const NbFloatEngine *x, NbNodeId id) {
+    return x->value[x->value[id].source].plain.buffer == NB_FLOAT_FIXED;
 }
 
-/* Whether a value is a PARAM of float32. */
-static inline bool nb_float_is_param(const NbFloatEngine *x, NbNodeId id) {
-    const NbNode *const node = &x->g->node[x->value[id].source];
-    return node->op == NB_OP_PARAM && node->param.dtype == NB_F32 && node->param.data;
+static inline const float *nb_float_param(const NbFloatEngine *x, NbNodeId id) {
+    return x->value[x->value[id].source].plain.data;
 }
 
 /* analyse.c: liveness, readers, convolutions and what they take in */
@@ -229,6 +232,11 @@ NB_FALLIBLE nb_float_add_transpose(NbFloatEngine *x, NbNodeId id, NbError *err);
 
 /* generic.c */
 NB_FALLIBLE nb_float_add_generic(NbFloatEngine *x, NbNodeId id, NbError *err);
+/* Gives the operator the inputs that `data` holds, and runs it. */
+NB_FALLIBLE nb_float_interpret(NbFloatEngine *x, NbRun *run, NbNodeId id, float *const *data,
+                               NbError *err);
+/* Computes what is made of parameters only. */
+NB_FALLIBLE nb_float_fold_constants(NbFloatEngine *x, NbError *err);
 NB_FALLIBLE nb_float_prepare_generic(NbFloatEngine *x, NbError *err);
 
 #endif

@@ -53,20 +53,10 @@ static NB_FALLIBLE add_reshape(NbFloatEngine *x, NbNodeId id, NbError *err) {
     return nb_float_plain(x, x->g->node[id].in[0], &x->value[id].plain, err);
 }
 
-static NB_FALLIBLE add_nothing(NbFloatEngine *x, NbNodeId id, NbError *err) {
-    (void)x;
-    (void)id;
-    (void)err;
-    return NB_OK;
-}
-
 typedef NbStatus Add(NbFloatEngine *x, NbNodeId id, NbError *err);
 
 /* NULL: the interpreter's definition. */
 static Add *const adders[NB_OP_COUNT] = {[NB_OP_INPUT] = nb_float_add_input,
-                                         [NB_OP_PARAM] = add_nothing,
-                                         [NB_OP_QUANT] = add_nothing,
-                                         [NB_OP_DETACH] = add_nothing,
                                          [NB_OP_BATCHNORM] = nb_float_add_norm,
                                          [NB_OP_RELU] = nb_float_add_unary,
                                          [NB_OP_LEAKY_RELU] = nb_float_add_unary,
@@ -97,6 +87,7 @@ static NB_FALLIBLE find_outputs(NbFloatEngine *x, NbError *err) {
         const NbNodeId id = x->g->output[x->options.first_output + i];
         const NbFloatValue *const v = nb_float_value(x, id);
         x->output_count[i] = v->count;
+        x->output_shape[i] = x->g->node[id].shape;
         if (!v->image || x->options.plain) {
             NB_TRY(nb_float_plain(x, id, &x->output[i], err));
             continue;
@@ -118,7 +109,7 @@ static NB_FALLIBLE find_outputs(NbFloatEngine *x, NbError *err) {
 NbStatus nb_float_make_steps(NbFloatEngine *x, NbError *err) {
     for (NbNodeId id = 0; id < x->g->n_nodes; id++) {
         const NbFloatValue *const v = &x->value[id];
-        if (!v->live || v->absorbed)
+        if (!v->live || v->absorbed || v->constant || v->source != id)
             continue;
         if (v->conv >= 0)
             NB_TRY_IN(nb_float_add_conv(x, &x->conv[v->conv], err), err, "'%s'",
