@@ -4,6 +4,7 @@
 #include "train/recipe.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -108,7 +109,9 @@ static NbStatus choose_optimizer(const NbJob *job, NbHyper *h, NbError *err) {
 
 static NbStatus keep_real(NbJob *job, const char *key, double value, NbError *err) {
     char text[40];
-    (void)snprintf(text, sizeof text, "%.17g", value);
+    (void)snprintf(text, sizeof text, "%.15g", value);
+    if (strtod(text, NULL) != value) /* the short form names another number */
+        (void)snprintf(text, sizeof text, "%.17g", value);
     return nb_job_set_from(job, key, text, NB_FROM_CALLER, err);
 }
 

@@ -32,9 +32,10 @@ static bool is_at_start(const NbNode *quant, const NbTensor *value) {
 }
 
 /* threshold [nodes]: for each value's PARAM the largest threshold its quantizers ask for; several
- * share one behind a concatenation or in front of an addition. */
-static void set_starts(NbModel *model, const float *threshold) {
+ * share one behind a concatenation or in front of an addition. Returns how many were set. */
+static int set_starts(NbModel *model, const float *threshold) {
     NbGraph *const g = &model->graph;
+    int set = 0;
     for (NbNodeId id = 0; id < g->n_nodes; id++) {
         const NbNode *const node = &g->node[id];
         if (!is_learned_activation(g, node))
@@ -45,11 +46,13 @@ static void set_starts(NbModel *model, const float *threshold) {
             continue; /* nothing passes here yet, or it has learned: it stays */
         for (size_t i = 0; i < nb_tensor_count(value); i++)
             nb_f32(value)[i] = nb_quant_value_of(&node->attr.quant, wanted);
+        set++;
     }
+    return set;
 }
 
 static NbStatus calibrate(NbModel *model, const uint8_t *images, const int size[3], double percent,
-                          NbArena *arena, NbError *err) {
+                          NbArena *arena, int *set, NbError *err) {
     NbGraph copy; /* batch statistics must not touch the model's running ones */
     NB_TRY(nb_graph_copy(&model->graph, arena, &copy, err));
     NB_TRY(nb_graph_infer(&copy, size[0], size[1], size[2], err));
@@ -67,15 +70,16 @@ static NbStatus calibrate(NbModel *model, const uint8_t *images, const int size[
         const float t = nb_stat_percentile(nb_f32(seen), nb_tensor_count(seen), percent);
         threshold[node->in[1]] = fmaxf(threshold[node->in[1]], t);
     }
-    set_starts(model, threshold);
+    *set = set_starts(model, threshold);
     return NB_OK;
 }
 
 NbStatus nb_train_calibrate(NbModel *model, const uint8_t *images, int count, int height, int width,
-                            double percent, NbError *err) {
+                            double percent, int *set, NbError *err) {
     NbArena arena = {0};
+    *set = 0;
     const int size[3] = {count, height, width};
-    const NbStatus status = calibrate(model, images, size, percent, &arena, err);
+    const NbStatus status = calibrate(model, images, size, percent, &arena, set, err);
     nb_arena_release(&arena);
     if (status != NB_OK)
         return nb_fail_in(status, err, "calibrating activation scales");

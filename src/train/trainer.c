@@ -89,8 +89,16 @@ static NbStatus calibrate_from_loader(Trainer *t, NbError *err) {
     NB_TRY(nb_loader_seek(t->loader, 0, 0, 0, -1.0, err));
     NB_TRY(nb_loader_next(t->loader, &batch, err));
     const int count = batch.count < CALIBRATION_PICTURES ? batch.count : CALIBRATION_PICTURES;
-    return nb_train_calibrate(t->options->model, batch.images, count, batch.imgsz, batch.imgsz,
-                              t->hyper.calibrate, err);
+    int set = 0;
+    char text[128];
+    NB_TRY(nb_train_calibrate(t->options->model, batch.images, count, batch.imgsz, batch.imgsz,
+                              t->hyper.calibrate, &set, err));
+    (void)snprintf(text, sizeof text,
+                   "activation scales: %d measured on %d pictures (%g %% of the values)", set,
+                   count, t->hyper.calibrate);
+    if (set) /* scales that have learned stay */
+        say(t, text);
+    return NB_OK;
 }
 
 /* Norms that an exporter folded away, from batches of up to UNFOLD_PICTURES pictures. */

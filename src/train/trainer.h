@@ -67,8 +67,8 @@ NB_FALLIBLE nb_train(const NbTrainOptions *options, NbTrainSummary *out, NbError
 /* Sets every learned activation quantizer that is still at the start of its spec to the `percent`
  * percentile of what it sees (the largest where several share one value); one that has learned, in
  * a checkpoint the run starts from, stays. Measured on `count` pictures [count, height, width, 3]
- * with batch statistics and quantizers off. */
+ * with batch statistics and quantizers off. *set: how many scales that changed. */
 NB_FALLIBLE nb_train_calibrate(NbModel *model, const uint8_t *images, int count, int height,
-                               int width, double percent, NbError *err);
+                               int width, double percent, int *set, NbError *err);
 
 #endif

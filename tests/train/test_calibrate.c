@@ -16,9 +16,12 @@ static void draw(void) {
         images[i] = (uint8_t)nb_random_below(&r, 256);
 }
 
-static void calibrate(NbModel *m, double percent) {
+/* Returns how many scales were set. */
+static int calibrate(NbModel *m, double percent) {
     NbError err = {0};
-    must(nb_train_calibrate(m, images, PICTURES, SIDE, SIDE, percent, &err), &err);
+    int set = -1;
+    must(nb_train_calibrate(m, images, PICTURES, SIDE, SIDE, percent, &set, &err), &err);
+    return set;
 }
 
 /* The value of the n-th learned activation quantizer; NULL: there are not so many. */
@@ -40,7 +43,8 @@ static void starts_cover_what_is_seen(void **state) {
     tiny_model(1, &most);
     tiny_model(1, &part);
     const float before = *clip(&most, 0);
-    calibrate(&most, 100.0);
+    assert_int_equal(calibrate(&most, 100.0), 1);
+    assert_int_equal(calibrate(&most, 50.0), 0); /* set once, it is no start any more */
     calibrate(&part, 90.0);
     const float all = exp2f(*clip(&most, 0));
     const float less = exp2f(*clip(&part, 0));
@@ -56,7 +60,7 @@ static void what_has_learned_stays(void **state) {
     NbModel m;
     tiny_model(1, &m);
     *clip(&m, 0) = 0.25F;
-    calibrate(&m, 99.9);
+    assert_int_equal(calibrate(&m, 99.9), 0);
     assert_true(*clip(&m, 0) == 0.25F);
     nb_model_release(&m);
 }
