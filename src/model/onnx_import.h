@@ -24,6 +24,7 @@ typedef struct NbOnnxImportOptions {
     bool
         pictures; /* the one float input [N, 3, H, W] takes uint8 pictures, with a scale of 1/255 */
     bool reals;   /* quantizers give real numbers (for engines that know no codes) */
+    bool off; /* pairs of QuantizeLinear and DequantizeLinear are left out; weights stay rounded */
     bool bind_integers;       /* inputs of `bind` of integer types become constants */
     const NbOnnxTensor *bind; /* values of inputs, by name, where they decide a shape */
     size_t n_bind;

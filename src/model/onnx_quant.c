@@ -167,7 +167,7 @@ static NB_FALLIBLE dequantize_constant(NbOnnxBuilder *b, Affine *a, int type, Nb
     NB_TRY(dequantize(b, a, &y, err));
     NB_TRY(nb_ob_out(b, 0, y, nb_ob_type(b, 1), err));
     const bool rows = nb_shape_count(&scale) == 1 || a->axis == 0;
-    if (!rows || a->block || b->options.reals || !one_number(b, a->zero, &zero) ||
+    if (!rows || a->block || b->options.reals || b->options.off || !one_number(b, a->zero, &zero) ||
         !is_code_type(type) || nb_ob_shape(b, a->x).rank < 2)
         return NB_OK;
     NbOnnxVal *v = nb_ob_find(b, b->node->out[0]);
@@ -189,7 +189,9 @@ static NbStatus dequantize_rule(NbOnnxBuilder *b, int kind, NbError *err) {
                        is_code_type(v->type) && same_constant(b, v->scale, a.scale) &&
                        one_number(b, a.zero, &zero) &&
                        (same_constant(b, v->zero, a.zero) || (v->zero < 0 && zero == 0.0F));
-    if (known) {
+    if (known && b->options.off) {
+        NB_TRY(nb_ob_real(b, v->real, &y, err));
+    } else if (known) {
         a.x = v->real;
         NB_TRY(add_codes(b, &a, v->type, false, zero, &y, err));
     } else {
