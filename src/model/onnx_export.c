@@ -17,6 +17,8 @@ static NB_FALLIBLE check_options(const NbGraph *g, const NbHead *head, const NbO
     if (head && g->n_outputs != head->levels)
         return nb_fail(NB_ERR_ARGUMENT, err, "a graph with %d outputs, a head with %d levels",
                        g->n_outputs, head->levels);
+    if (!head && o->dynamic) /* which first dimensions are the batch, only detectors tell */
+        return nb_fail(NB_ERR_UNSUPPORTED, err, "dynamic: only for detectors");
     if (head && (o->max_det < 1 || o->max_det > 100000))
         return nb_fail(NB_ERR_ARGUMENT, err, "max_det: expected 1 to 100000, found %d", o->max_det);
     return NB_OK;
@@ -67,19 +69,11 @@ static NB_FALLIBLE rename_nodes(const NbGraph *g, NbArena *arena, NbGraph *out, 
 
 static const char *batch_name(const NbOnnxOptions *o) { return o->dynamic ? "batch" : ""; }
 
-static NbShape with_batch(const NbShape *shape, const NbOnnxOptions *o) {
-    NbShape s = *shape;
-    if (s.rank > 0)
-        s.dim[0] = o->dynamic ? 1 : o->batch;
-    return s;
-}
-
 /* Pictures come as numbers from 0 to 1, as everywhere; our codes are 0 to 255. */
 static void emit_input(NbEmit *e, NbNodeId id, const NbOnnxOptions *o, const char *name) {
     const NbNode *node = &e->g->node[id];
     const float scale = node->attr.input.scale;
-    const NbShape shape = with_batch(&node->shape, o);
-    e->graph.input[e->graph.n_inputs++] = nb_emit_info(name, e->real, &shape, batch_name(o));
+    e->graph.input[e->graph.n_inputs++] = nb_emit_info(name, e->real, &node->shape, batch_name(o));
     e->value[id] = name;
     if (!node->attr.input.real && scale != 1.0F / 255.0F)
         e->value[id] = nb_emit_binary(
@@ -136,8 +130,7 @@ static void emit_output(NbEmit *e, const NbOnnxOptions *o, const char *value, co
         (void)nb_emit_unary(e, "Identity", name, value);
     else
         nb_emit_rename(e, value, name);
-    const NbShape full = with_batch(shape, o);
-    e->graph.output[e->graph.n_outputs++] = nb_emit_info(name, e->real, &full, batch_name(o));
+    e->graph.output[e->graph.n_outputs++] = nb_emit_info(name, e->real, shape, batch_name(o));
 }
 
 static void emit_detector(NbEmit *e, const NbHead *head, const NbOnnxOptions *o) {
@@ -158,8 +151,10 @@ static void emit_detector(NbEmit *e, const NbHead *head, const NbOnnxOptions *o)
         }
     }
     nb_emit_head(e, head, o, level, (const int64_t(*)[2])size, &outputs);
-    for (int i = 0; i < outputs.n; i++)
+    for (int i = 0; i < outputs.n; i++) {
+        outputs.shape[i].dim[0] = o->dynamic ? 1 : o->batch;
         emit_output(e, o, outputs.value[i], nb_emit_name(e, "output%d", i), &outputs.shape[i]);
+    }
 }
 
 static void emit_outputs(NbEmit *e, const NbHead *head, const NbOnnxOptions *o) {

@@ -271,6 +271,20 @@ static NbOnnxAttr ints_attr(NbEmit *e, const char *name, int n, const int *a, co
     return nb_attr_ints(e, name, b ? 2 * n : n, list);
 }
 
+/* ONNX before opset 22 counts a last window that starts in the padding; ours does not. */
+static bool counts_agree(const NbEmit *e, NbNodeId id) {
+    const NbNode *node = node_of(e, id);
+    const NbWindowAttr *a = &node->attr.window;
+    const NbShape *from = &e->g->node[node->in[0]].shape;
+    for (int i = 0; a->ceil && i < node->shape.rank - 2; i++) {
+        const int64_t room = from->dim[i + 2] + a->before[i] + a->after[i] -
+                             ((int64_t)a->dilation[i] * (a->kernel[i] - 1) + 1);
+        if ((room + a->stride[i] - 1) / a->stride[i] + 1 != node->shape.dim[i + 2])
+            return false;
+    }
+    return true;
+}
+
 void nb_emit_pool(NbEmit *e, NbNodeId id) {
     const NbNode *node = node_of(e, id);
     const NbWindowAttr *a = &node->attr.window;
@@ -294,6 +308,10 @@ void nb_emit_pool(NbEmit *e, NbNodeId id) {
         out.attr[out.n_attrs++] = ints_attr(e, "dilations", n, a->dilation, NULL);
     if (dilated && a->average && e->opset < 19) {
         refuse(e, id, "an average of a dilated window needs opset 19");
+        return;
+    }
+    if (!counts_agree(e, id)) {
+        refuse(e, id, "with ceil_mode the last window would start in the padding");
         return;
     }
     const char *const value = nb_emit_node(e, &out);

@@ -239,9 +239,18 @@ static NbEmitRule *const table[NB_OP_COUNT] = {
     [NB_OP_CONCAT] = emit_concat,     [NB_OP_PAD] = emit_pad,
     [NB_OP_SLICE] = emit_slice,       [NB_OP_TRANSPOSE] = emit_transpose,
     [NB_OP_RESHAPE] = emit_reshape,   [NB_OP_DETACH] = emit_detach,
+    [NB_OP_MAP] = nb_emit_map,        [NB_OP_COMBINE] = nb_emit_combine,
+    [NB_OP_WHERE] = nb_emit_where,    [NB_OP_REDUCE] = nb_emit_reduce,
+    [NB_OP_POOL] = nb_emit_pool,      [NB_OP_CONV_TRANSPOSE] = nb_emit_conv_transpose,
+    [NB_OP_RESIZE] = nb_emit_resize,  [NB_OP_GATHER] = nb_emit_gather,
+    [NB_OP_EXPAND] = nb_emit_expand,  [NB_OP_PAD_ND] = nb_emit_pad_nd,
+    [NB_OP_TOPK] = nb_emit_topk,      [NB_OP_CAST] = nb_emit_cast_op,
+    [NB_OP_QUANTIZE] = emit_quant,
 };
 
-bool nb_onnx_has_operator(NbOp op) { return op == NB_OP_INPUT || (table[op] && op != NB_OP_QUANT); }
+bool nb_onnx_has_operator(NbOp op) {
+    return op == NB_OP_INPUT || (table[op] && table[op] != emit_quant);
+}
 
 void nb_emit_operator(NbEmit *e, NbNodeId id) {
     const NbNode *node = node_of(e, id);

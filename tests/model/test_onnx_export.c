@@ -143,6 +143,7 @@ static void metadata_are_those_of_ultralytics(void **state) {
     must(nb_model_set_names(&c.model, &name, 1, &err), &err);
     c.options.class_names = c.model.names;
     c.options.batch = 4;
+    infer(&c.graph, 4, 64, 64);
     export(&c);
     const struct {
         const char *key, *value;
