@@ -105,14 +105,27 @@ static void print_times(const Setting *s, const NbExecutorOptions *o, const NbEx
            (double)nb_executor_bytes(x) / 1048576.0);
 }
 
+/* What each step had taken so far: the first run, which also meets fresh memory, is not counted. */
+static double *steps_so_far(const NbExecutor *x, NbArena *arena) {
+    NbExecutorProfile row;
+    int n = 0;
+    while (nb_executor_profile(x, n, &row))
+        n++;
+    double *const seconds = NB_NEW(arena, double, (size_t)n + 1);
+    for (int i = 0; nb_executor_profile(x, i, &row); i++)
+        seconds[i] = row.seconds;
+    return seconds;
+}
+
 /* The time of each step, and of all steps of one kind. */
-static void print_steps(const Setting *s, const NbExecutor *x) {
+static void print_steps(const Setting *s, const NbExecutor *x, const double *before) {
     enum { MAX_KINDS = 64 };
     NbExecutorProfile kind[MAX_KINDS] = {{0}};
     NbExecutorProfile row;
     int kinds = 0;
     const double runs = (double)s->batch * s->repeats / 1e3;
     for (int i = 0; nb_executor_profile(x, i, &row); i++) {
+        row.seconds -= before[i];
         printf("    %-8s %-10s %-36s %8.3f ms a picture\n", row.backward ? "backward" : "forward",
                row.what, row.node, row.seconds / runs);
         int k = 0;
@@ -146,9 +159,13 @@ static void measure(Setting *s, bool training, bool quantizers, int threads, boo
     must(nb_executor_new(&s->model.graph, &o, &x, &err), &err);
     const uint8_t *const images = random_images(s, &arena);
     random_gradients(&s->model.graph, &arena, d);
+    Setting once = *s;
+    once.repeats = 1;
+    (void)time_steps(&once, x, images, d, training);
+    const double *const before = steps_so_far(x, &arena);
     const Times best = time_steps(s, x, images, d, training);
     print_times(s, &o, x, threads, &best);
-    print_steps(s, x);
+    print_steps(s, x, before);
     nb_executor_free(x);
     nb_pool_free(pool);
     nb_arena_release(&arena);

@@ -148,6 +148,17 @@ static void load_run(const NbExecutor *x, const NbNnChain *chain, const float *f
         memcpy(to, from, n * sizeof *to);
 }
 
+bool nb_nn_chain_reads_as_is(const NbExecutor *x, const NbNnChain *chain) {
+    const NbNnValue *const in = &x->value[chain->x];
+    return !chain->pool && !(in->coded && !chain->raw) && (in->conv < 0 || !x->conv[in->conv].lazy);
+}
+
+bool nb_nn_chain_is_norm_silu(const NbExecutor *x, const NbNnChain *chain) {
+    return chain->n_stages == 2 && chain->stage[0].op == NB_OP_BATCHNORM &&
+           chain->stage[1].op == NB_OP_SILU && !uses_running(x) &&
+           nb_nn_chain_reads_as_is(x, chain);
+}
+
 void nb_nn_tile_load(const NbNnTask *task, const NbNnChain *chain, const float *x,
                      const NbNnTile *tile, float *out) {
     if (!chain->pool) {
@@ -174,10 +185,12 @@ void nb_nn_chain_statistics(const NbNnTask *task, const NbNnStep *step) {
     if (task->first)
         memset(stat, 0, 2 * chain->period * sizeof *stat);
     const float *const from = nb_nn_at(task, in->value);
+    const bool as_is = nb_nn_chain_reads_as_is(x, chain);
     for (size_t at = 0; at < in->count; at += run) {
         const size_t n = in->count - at < run ? in->count - at : run;
-        load_run(x, chain, from + at, n, tile);
-        x->k->sums(tile, chain->period, n, stat, stat + chain->period);
+        if (!as_is)
+            load_run(x, chain, from + at, n, tile);
+        x->k->sums(as_is ? from + at : tile, chain->period, n, stat, stat + chain->period);
     }
 }
 
@@ -318,6 +331,11 @@ void nb_nn_chain_forward(const NbNnTask *task, const NbNnStep *step) {
     float *const to = nb_nn_at(task, x->value[chain->tail].value);
     const int rows[2] = {0, chain->h};
     NbNnTile t;
+    if (nb_nn_chain_is_norm_silu(x, chain)) {
+        x->k->norm_silu(from, chain->affine[0], chain->affine[1], chain->period,
+                        x->value[chain->x].count, to);
+        return;
+    }
     for (size_t i = 0; nb_nn_tile(chain, rows, i, &t); i++) {
         nb_nn_tile_load(task, chain, from, &t, kept);
         forward_tile(task, chain, &t, kept, tile, to);

@@ -108,9 +108,16 @@ void nb_nn_chain_sums(const NbNnTask *task, const NbNnStep *step) {
         memset(stat, 0, 2 * chain->period * sizeof *stat);
         clear_sums(chain, task->shard);
     }
+    const bool norm_silu = nb_nn_chain_is_norm_silu(x, chain);
     for (size_t at = 0; at < all; at += run) {
         const size_t n = all - at < run ? all - at : run;
         w.g = d + at;
+        if (norm_silu) {
+            x->k->norm_silu_back(from + at, chain->affine[0], chain->affine[1], chain->period, n,
+                                 w.g);
+            x->k->products(w.g, from + at, chain->period, n, stat, stat + chain->period);
+            continue;
+        }
         if (chain->pool)
             memcpy(w.in[0], from + at, n * sizeof *from);
         else
@@ -218,6 +225,13 @@ void nb_nn_chain_backward(const NbNnTask *task, const NbNnStep *step) {
         return; /* only the batch norm's own parameters want gradients */
     if (!norm && task->first)
         clear_sums(chain, task->shard);
+    if (norm && !step->add && nb_nn_chain_reads_as_is(x, chain)) {
+        const float *const par[4] = {chain->back[0], chain->back[1], chain->back[2],
+                                     chain->back[3]};
+        x->k->norm_back(nb_nn_at(task, x->value[chain->tail].grad), from, par, chain->period,
+                        x->value[chain->x].count, to);
+        return;
+    }
     for (size_t i = 0; nb_nn_tile(chain, rows, i, &t); i++) {
         nb_nn_tile_load(task, chain, from, &t, w.in[0]);
         if (norm)

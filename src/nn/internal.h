@@ -312,6 +312,10 @@ bool nb_nn_tile(const NbNnChain *chain, const int rows[2], size_t index, NbNnTil
 /* The input of the chain, real. */
 void nb_nn_tile_load(const NbNnTask *task, const NbNnChain *chain, const float *x,
                      const NbNnTile *tile, float *out);
+/* Whether the input lies in memory as the real numbers it is: nothing to load. */
+bool nb_nn_chain_reads_as_is(const NbExecutor *x, const NbNnChain *chain);
+/* Whether this forward computes batch norm and SiLU, and nothing else, in one loop. */
+bool nb_nn_chain_is_norm_silu(const NbExecutor *x, const NbNnChain *chain);
 /* One stage; the output is real unless it is the last. */
 void nb_nn_stage_forward(const NbNnTask *task, const NbNnChain *chain, int index, const float *in,
                          size_t n, float *out);
@@ -336,6 +340,8 @@ void nb_nn_strides(const NbExecutor *x, NbNodeId id, ptrdiff_t stride[NB_MAX_RAN
 /* The value of this picture in rows, or NHWC when `image` and its rank is 4. */
 void nb_nn_value_in_order(const NbNnTask *task, NbNodeId id, bool image, float *out);
 NbNnRun nb_nn_move_forward; /* SLICE, TRANSPOSE, RESHAPE */
+/* step.a of the backward of a SLICE: the rest of the gradient is written by others. */
+enum { NB_NN_PART_OF_WHOLE = 1 };
 NbNnRun nb_nn_move_backward;
 NbNnRun nb_nn_concat_forward;
 

@@ -131,7 +131,7 @@ void nb_nn_move_backward(const NbNnTask *task, const NbNnStep *step) {
     Place in;
     Place out;
     places(x, step->node, step->unit, &in, &out);
-    const bool part = x->g->node[step->node].op == NB_OP_SLICE;
+    const bool part = x->g->node[step->node].op == NB_OP_SLICE && step->a != NB_NN_PART_OF_WHOLE;
     if (part && !step->add)
         memset(to, 0, input_of(task, step, 0)->count * sizeof *to);
     move_in_order(&in, &out, step->add, nb_nn_at(task, x->value[step->node].grad), to);

@@ -352,6 +352,40 @@ static NB_FALLIBLE arithmetic_backward(NbExecutor *x, NbNodeId id, NbError *err)
 /* Some step gave one: not where all readers are detached, nor inside of a chain. */
 static bool has_gradient(const NbExecutor *x, NbNodeId id) { return x->value[id].grad >= 0; }
 
+/* Whether all readers of the input of a SLICE are slices that together are the whole of it, each
+ * element once: then its gradient is put together, not added up. */
+static bool is_cut_up(const NbExecutor *x, NbNodeId id) {
+    const NbNodeId from = source_of(x, id, 0);
+    const int axis = x->g->node[id].attr.slice.axis;
+    int64_t covered = 0;
+    int slices = 0;
+    for (NbNodeId other = from + 1; other < x->g->n_nodes; other++) {
+        const NbNode *const node = &x->g->node[other];
+        if (node->op != NB_OP_SLICE || !x->value[other].needs_grad || !has_gradient(x, other) ||
+            x->g->node[id].in[0] != node->in[0] || node->attr.slice.axis != axis ||
+            node->attr.slice.step != 1)
+            continue;
+        if (node->attr.slice.start != covered)
+            return false; /* in order */
+        covered = node->attr.slice.stop;
+        slices++;
+    }
+    return x->g->node[id].in[0] == from && slices == x->value[from].readers &&
+           covered == x->g->node[from].shape.dim[axis];
+}
+
+static NB_FALLIBLE slice_backward(NbExecutor *x, NbNodeId id, NbError *err) {
+    const NbNodeId from = source_of(x, id, 0);
+    const bool cut_up = is_cut_up(x, id);
+    if (cut_up)
+        x->value[from].grad_started = false;
+    const int first = x->n_steps;
+    NB_TRY(inputs_backward(x, nb_nn_move_backward, id, 1, err));
+    if (x->n_steps > first)
+        x->step[first].a = cut_up ? NB_NN_PART_OF_WHOLE : -1;
+    return NB_OK;
+}
+
 static NB_FALLIBLE node_backward(NbExecutor *x, NbNodeId id, NbError *err) {
     const NbNode *const node = &x->g->node[id];
     const int chain = x->value[id].chain;
@@ -371,7 +405,7 @@ static NB_FALLIBLE node_backward(NbExecutor *x, NbNodeId id, NbError *err) {
     case NB_OP_DIV: return arithmetic_backward(x, id, err);
     case NB_OP_MATMUL: return inputs_backward(x, nb_nn_matmul_backward, id, node->n_in, err);
     case NB_OP_SOFTMAX: return inputs_backward(x, nb_nn_softmax_backward, id, 1, err);
-    case NB_OP_SLICE:
+    case NB_OP_SLICE: return slice_backward(x, id, err);
     case NB_OP_TRANSPOSE:
     case NB_OP_RESHAPE: return inputs_backward(x, nb_nn_move_backward, id, 1, err);
     case NB_OP_INPUT:

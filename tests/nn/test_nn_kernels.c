@@ -41,7 +41,7 @@ static void fill(Data *d, int seed) {
 
 /* What one version makes of the data. */
 typedef struct Results {
-    float y[29][N];
+    float y[31][N];
     double sum[4][N];
     double d_scale[2];
     uint8_t which[N];
@@ -72,6 +72,9 @@ static void run(const NbNnKernels *k, const Data *d, size_t c, size_t n, Results
     k->silu_quick(d->x, n, r->y[11], r->y[25]);
     k->sigmoid_quick(d->x, n, r->y[12], r->y[26]);
     k->times(d->x, n, r->y[25]);
+    k->norm_silu(d->x, par[0], par[1], p, n, r->y[29]);
+    memcpy(r->y[30], d->g, n * sizeof *d->g);
+    k->norm_silu_back(d->x, par[0], par[1], p, n, r->y[30]);
     for (int ste = 0; ste < 2; ste++) {
         const NbNnQuant q = {.scale = 0.5F, .lo = -3.0F, .hi = 11.0F, .ste = ste};
         r->d_scale[ste] = k->quant_back(d->x, &q, n, r->y[13 + ste]);

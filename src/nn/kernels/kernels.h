@@ -42,6 +42,8 @@ typedef struct NbNnKernels {
     void (*scale)(const float *x, float a, size_t n, float *y);
     /* y += x */
     void (*add)(const float *x, size_t n, float *y);
+    /* Brings x near, line by line. */
+    void (*fetch)(const float *x, size_t n);
     /* y = x */
     void (*from_u8)(const uint8_t *x, size_t n, float *y);
     /* sum[p] += x, square[p] += x * x; square may be NULL */
@@ -60,6 +62,10 @@ typedef struct NbNnKernels {
     /* The same to a few units in the last place, and the derivative; either may be NULL. */
     void (*silu_quick)(const float *x, size_t n, float *y, float *slope);
     void (*sigmoid_quick)(const float *x, size_t n, float *y, float *slope);
+    /* affine and silu_quick in one pass, and g *= the derivative of the latter */
+    void (*norm_silu)(const float *x, const float *a, const float *b, size_t p, size_t n, float *y);
+    void (*norm_silu_back)(const float *x, const float *a, const float *b, size_t p, size_t n,
+                           float *g);
     /* c [m, n] = a [m, k] * b [k, n] in dense rows, size m, k, n: sums in order of k, in double and
      * rounded once, or in float32. c is neither a nor b. */
     void (*matmul)(const float *a, const float *b, const size_t size[3], float *c);
