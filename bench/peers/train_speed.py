@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Training speed of nibble beside that of its peer (PyTorch and Brevitas), on the same pictures.
+"""Training speed of nibble beside that of its peer (PyTorch and Brevitas for LPYOLO, Ultralytics for
+any other model), on the same pictures.
 
 Short segments of the programs alternate on the same CPUs; the median of each counts. Needs a
 release build of nibble and, the first time, PyPI (see README.md). Only the standard library here:
@@ -48,25 +49,36 @@ def loads(python, module):
                           stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
-def peer_python(folder):
+def peer_python(folder, ultralytics):
     """The interpreter of the environment, which is made when it is not there."""
     python = os.path.join(folder, "bin", "python")
-    if os.path.exists(os.path.join(folder, "ready")):
-        return python
+    if not os.path.exists(os.path.join(folder, "ready")):
+        make_environment(folder, python)
+    if ultralytics and not os.path.exists(os.path.join(folder, "ready-ultralytics")):
+        install(python, "requirements-ultralytics.txt")
+        subprocess.run([python, "-W", "ignore", "-c", "import torchvision, ultralytics"], check=True,
+                       stdout=2)
+        open(os.path.join(folder, "ready-ultralytics"), "w", encoding="ascii").close()
+    return python
+
+
+def install(python, requirements):
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                    "--no-deps", "-r", os.path.join(HERE, requirements)], check=True, stdout=2)
+
+
+def make_environment(folder, python):
     os.makedirs(folder, exist_ok=True)
     if not os.path.exists(python) and shutil.disk_usage(folder).free < DISK_GIB << 30:
         fail(f"{folder}: expected {DISK_GIB} GiB of free disk to set up the peer in")
     say(f"setting up the peer in {folder}; downloads about 2 GB once")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-               "--no-deps", "-r"]
-    subprocess.run(install + [os.path.join(HERE, "requirements.txt")], check=True, stdout=2)
+    install(python, "requirements.txt")
     if not loads(python, "torch"):
-        subprocess.run(install + [os.path.join(HERE, "requirements-cuda.txt")], check=True, stdout=2)
+        install(python, "requirements-cuda.txt")
     subprocess.run([python, "-W", "ignore", "-c", "import torch, brevitas.nn, cv2, safetensors, yaml"],
                    check=True, stdout=2)
     open(os.path.join(folder, "ready"), "w", encoding="ascii").close()
-    return python
 
 
 # ---- the pictures ----
@@ -149,9 +161,10 @@ class Bench:
 
     def nibble(self, bits, epochs):
         a = self.args
-        model = "lpyolo-float.yaml" if bits == "float" else "lpyolo.yaml"
+        lpyolo = "lpyolo-float.yaml" if bits == "float" else "lpyolo.yaml"
+        model = a.model or lpyolo
         quantize = "none" if bits == "float" else bits
-        settings = [] if a.nibble_defaults else [COMPAT]
+        settings = [] if a.nibble_defaults or a.model else [COMPAT]
         r = run([a.nibble, "train", f"model={model}", f"data={self.folder}/data.yaml",
                  f"imgsz={a.imgsz}", f"batch={a.batch}", f"epochs={epochs}", f"threads={a.threads}",
                  f"workers={a.threads}", f"quantize={quantize}", "plots=0", "progress=off",
@@ -172,7 +185,16 @@ class Bench:
                     str(a.seconds), "--imgsz", str(a.imgsz), "--batch", str(a.batch), "--threads",
                     str(a.threads), "--workers", str(a.threads)], env)
 
+    def ultralytics(self, env):
+        a = self.args
+        return run([self.python, "-W", "ignore", os.path.join(HERE, "ultralytics_train.py"), a.model,
+                    f"{self.folder}/data.yaml", "--seconds", str(a.seconds), "--imgsz", str(a.imgsz),
+                    "--batch", str(a.batch), "--threads", str(a.threads), "--workers",
+                    str(a.threads), "--project", f"{self.folder}/runs"], env)
+
     def segment(self, program, bits):
+        if program != "nibble" and self.args.model:
+            return self.ultralytics(TUNED if program == "peer tuned" else {})
         if program != "nibble":
             return self.peer(bits, TUNED if program == "peer tuned" else {})
         if bits not in self.rate:
@@ -206,7 +228,7 @@ def summary(segments):
 
 
 def print_table(result):
-    print(f"LPYOLO, {result['pictures']} pictures, {result['imgsz']} pixels, batch {result['batch']}, "
+    print(f"{result['model'] or 'LPYOLO'}, {result['pictures']} pictures, {result['imgsz']} pixels, batch {result['batch']}, "
           f"{result['threads']} threads on CPUs {result['cpus']} ({result['cpu']})")
     print(f"{'bits':6} {'program':11} {'pictures/s':>10} {'lowest':>8} {'highest':>8} "
           f"{'nibble is':>10} {'peak MiB':>9} {'loaders MiB':>12} {'waits':>6}")
@@ -233,12 +255,14 @@ def arguments():
     p.add_argument("settings", nargs="*", metavar="key=value",
                    help="data=YAML (default: NIBBLE_DATA's bccd, else drawn pictures);\n"
                         "anything else goes to nibble train")
-    p.add_argument("--bits", default="w4a4,float", help="what to train [w4a4,float]")
+    p.add_argument("--model", help="a model both have, in float beside Ultralytics: yolov10n.yaml,\n"
+                                   "yolov8n.yaml, ... [LPYOLO beside PyTorch and Brevitas]")
+    p.add_argument("--bits", help="what to train [w4a4,float; of a --model: float]")
     p.add_argument("--seconds", type=float, default=15, help="of a segment [15]")
     p.add_argument("--rounds", type=int, default=3, help="segments of each program [3]")
     p.add_argument("--threads", type=int, default=2, help="also loader threads or processes [2]")
-    p.add_argument("--imgsz", type=int, default=416)
-    p.add_argument("--batch", type=int, default=16)
+    p.add_argument("--imgsz", type=int, help="[416; of a --model: 640]")
+    p.add_argument("--batch", type=int, help="[16; of a --model: 8]")
     p.add_argument("--nibble-defaults", action="store_true",
                    help=f"train as nibble does by itself, not with {COMPAT}")
     p.add_argument("--nibble", default=os.path.join(ROOT, "build", "nibble"), help="the program")
@@ -246,6 +270,9 @@ def arguments():
     p.add_argument("--setup", action="store_true", help="only set up the peer")
     p.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     args = p.parse_args()
+    args.bits = args.bits or ("float" if args.model else "w4a4,float")
+    args.imgsz = args.imgsz or (640 if args.model else 416)
+    args.batch = args.batch or (8 if args.model else 16)
     args.nibble = os.path.abspath(args.nibble)
     args.venv = os.path.abspath(args.venv or os.path.join(os.path.dirname(args.nibble), "peers"))
     args.data = next((s[5:] for s in args.settings if s.startswith("data=")), None)
@@ -259,7 +286,9 @@ def main():
     args = arguments()
     if not args.setup and not os.access(args.nibble, os.X_OK):
         fail(f"{args.nibble}: no such program; ./bootstrap build makes it, --nibble names another")
-    python = peer_python(args.venv)
+    if args.model and args.bits != "float":
+        fail(f"--bits {args.bits}: expected float, Ultralytics trains nothing else")
+    python = peer_python(args.venv, args.model is not None)
     if args.setup:
         return
     cpus = sorted(os.sched_getaffinity(0))[:args.threads]
@@ -270,10 +299,12 @@ def main():
         bench = Bench(args, python, folder)
         results = {bits: bench.measure(bits) for bits in args.bits.split(",")}
     segments = [s for r in results.values() for p in r.values() for s in p["segments"]]
-    result = {"schema": 1, "data": args.data, "pictures": bench.n, "nc": bench.nc,
+    result = {"schema": 1, "data": args.data, "model": args.model, "pictures": bench.n,
+              "nc": bench.nc,
               "imgsz": args.imgsz, "batch": args.batch, "threads": args.threads, "cpus": cpus,
-              "cpu": cpu_name(), "nibble_settings": ([] if args.nibble_defaults else [COMPAT]) +
-              args.settings, "load_average": os.getloadavg(),
+              "cpu": cpu_name(), "load_average": os.getloadavg(),
+              "nibble_settings": args.settings if args.nibble_defaults or args.model else
+              [COMPAT] + args.settings,
               "other_cpus": statistics.mean(s["other_cpus"] for s in segments), "results": results}
     if args.json:
         json.dump(result, sys.stdout, indent=1)

@@ -20,7 +20,7 @@ class Clock:
     def __init__(self, seconds, batch):
         self.limit, self.batch = seconds, batch
         self.steps, self.start, self.ended, self.waited = 0, 0.0, 0.0, 0.0
-        self.pids = []
+        self.workers_kib = 0
 
     def batch_start(self, _):
         if self.start:
@@ -33,9 +33,8 @@ class Clock:
             self.start, self.waited = now, 0.0
         if self.start and now - self.start >= self.limit:
             workers = getattr(getattr(trainer.train_loader, "iterator", None), "_workers", [])
-            self.pids = [worker.pid for worker in workers]
-            self.workers_kib = sum(kib(f"/proc/{pid}/smaps_rollup", "Private_Clean",
-                                       "Private_Dirty") for pid in self.pids)
+            self.workers_kib = sum(kib(f"/proc/{worker.pid}/smaps_rollup", "Private_Clean",
+                                       "Private_Dirty") for worker in workers)
             raise Done
 
     def result(self):
