@@ -17,18 +17,6 @@
 
 enum { SIZE = 64, COUNT = 2, MOST_MACS = 80000000 }; /* what the interpreter does in a second */
 
-/* Attention and the like may still be missing in the executor, which says so. */
-static bool has_every_operator(NbModel *m) {
-    NbError err = {{0}};
-    NbExecutor *x = NULL;
-    const NbExecutorOptions o = {.batch = 1, .height = SIZE, .width = SIZE, .training = true};
-    const NbStatus status = nb_executor_new(&m->graph, &o, &x, &err);
-    if (status != NB_ERR_UNSUPPORTED)
-        must(status, &err);
-    nb_executor_free(x);
-    return status == NB_OK;
-}
-
 static bool open_model(NbModel *m, const NbZooFile *file) {
     NbError err = {{0}};
     NbArena arena = {0};
@@ -40,7 +28,7 @@ static bool open_model(NbModel *m, const NbZooFile *file) {
          &err);
     nb_arena_release(&arena);
     must(nb_model_cost(m, SIZE, SIZE, &cost, &err), &err);
-    if (cost.macs > MOST_MACS || !has_every_operator(m))
+    if (cost.macs > MOST_MACS)
         return false;
     must(nb_model_init(m, 7, &err), &err);
     return true;
