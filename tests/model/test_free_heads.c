@@ -48,8 +48,9 @@ static void heads_start_as_published(void **state) {
             for (int k = 0; k < 2; k++) {
                 const NbNode *conv = &m.graph.node[joined->in[k]];
                 const NbTensor *bias = &m.graph.node[conv->in[2]].param;
+                const float start = k ? want[o % 3] : 1.0F;
                 for (size_t c = 0; c < nb_tensor_count(bias); c++)
-                    assert_float_equal(nb_f32(bias)[c], k ? want[o % 3] : 1.0F, 1e-4F);
+                    assert_float_equal(nb_f32(bias)[c], start, 1e-4F);
             }
         }
         for (NbNodeId id = 0; id < m.graph.n_nodes; id++) {
