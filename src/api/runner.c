@@ -101,6 +101,12 @@ static NbStatus note_outputs(NbRunner *r, NbError *err) {
         r->dim[i][0] = shape->dim[2];
         r->dim[i][1] = shape->dim[3];
         r->dim[i][2] = shape->dim[1];
+        if (nb_head_is_decoded(&r->model->head)) { /* rows, or columns of BOXES */
+            const bool columns = r->model->head.kind == NB_HEAD_BOXES;
+            r->dim[i][0] = shape->dim[columns ? 2 : 1];
+            r->dim[i][1] = 1;
+            r->dim[i][2] = shape->dim[columns ? 1 : 2];
+        }
         if (r->options.kind != NB_ENGINE_INT)
             continue;
         const size_t n = (size_t)(r->dim[i][0] * r->dim[i][1] * r->dim[i][2]);
@@ -219,6 +225,7 @@ NbStatus nb_job_score(NbJob *job, NbModel *model, NbEngineKind kind, int imgsz,
     NbValOptions val = nb_job_val_options(job, model, true);
     val.samples = samples;
     val.imgsz = imgsz;
+    val.one_step = nb_head_is_decoded(&model->head);
     if (nb_job_bool(job, NB_OPT_rect, false)) {
         val.rect_stride = nb_head_side(&model->head, 1);
         val.rect_pad = 0.5;

@@ -72,6 +72,8 @@ void nb_load_size(int width, int height, int imgsz, NbLoadRule rule, int out[2])
             out[k] = side[k];
         else if (rule == NB_LOAD_YOLOV5)
             out[k] = at_least_one((int)(side[k] * r));
+        else if (rule == NB_LOAD_ROUNDED)
+            out[k] = at_least_one(round_even(side[k] * r));
         else
             out[k] = at_least_one((int)fmin(ceil(side[k] * r), imgsz));
     }

@@ -40,6 +40,7 @@ NB_FALLIBLE nb_letterbox(NbPixels from, const NbLetterbox *plan, NbPixels to, Nb
 /* Whose rule for the first resize, which brings the longer side to imgsz. */
 typedef enum NbLoadRule {
     NB_LOAD_ULTRALYTICS, /* sides rounded up, bilinear */
+    NB_LOAD_ROUNDED,     /* sides rounded half to even, bilinear: a letterbox in one step */
     NB_LOAD_YOLOV5, /* sides truncated; area interpolation when shrinking without augmentation */
 } NbLoadRule;
 

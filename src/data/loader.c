@@ -331,6 +331,7 @@ NbStatus nb_loader_new(const NbLoaderOptions *o, NbLoader **out, NbError *err) {
                                   .augment = o->augment,
                                   .compat = o->compat,
                                   .ultralytics = o->ultralytics,
+                                  .one_step = o->one_step,
                                   .disk_cache = o->disk_cache,
                                   .augmentation = o->augmentation,
                                   .seed = o->seed};

@@ -28,6 +28,8 @@ typedef struct NbLoaderOptions {
     bool disk_cache;    /* keep them in files beside the pictures; see disk_cache.h */
     bool compat;        /* quantized-yolov5: order and draws as documented there */
     bool ultralytics;   /* Ultralytics 8.1: see picture.h */
+    bool one_step;      /* validation: pictures are letterboxed in one step, as programs around
+                         * finished networks do it, sides rounded and not rounded up */
 } NbLoaderOptions;
 
 typedef struct NbBatch {

@@ -61,7 +61,9 @@ static NbStatus decode(Making *m, const NbSample *s, NbImage *out) {
 /* The sample, decoded and with its longer side imgsz. Lives until the scratch is rewound. */
 static NbStatus load(Making *m, int sample, NbPixels *out) {
     const NbSample *const s = &m->source->samples->sample[sample];
-    const NbLoadRule rule = m->source->compat ? NB_LOAD_YOLOV5 : NB_LOAD_ULTRALYTICS;
+    const NbLoadRule rule = m->source->compat     ? NB_LOAD_YOLOV5
+                            : m->source->one_step ? NB_LOAD_ROUNDED
+                                                  : NB_LOAD_ULTRALYTICS;
     int size[2];
     nb_load_size(s->width, s->height, m->source->imgsz, rule, size);
     uint8_t *const kept = nb_picture_cache_get(m->source->cache, sample);
@@ -231,6 +233,8 @@ static NbStatus make_letterbox(Making *m, int sample, uint8_t *pixels) {
                       .dy = exact ? (float)plan.top : (float)plan.half[1],
                       .limit = {m->width, m->height}};
     m->out->gain = (float)((double)picture.height / s->height);
+    if (m->source->one_step) /* what was asked for, before sides were rounded */
+        m->out->gain = (float)((double)side / (s->width > s->height ? s->width : s->height));
     if (!m->source->augment) /* a rounded side may not quite fit a rectangle */
         m->out->gain *= (float)plan.gain[1];
     m->out->pad[0] = at.dx;

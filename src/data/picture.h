@@ -35,6 +35,7 @@ typedef struct NbPictureSource {
      * its partners in the order drawn; mixup blends two pictures of any kind and ends with the
      * mosaics; boxes keep the last 0.001 pixels of their side. */
     bool ultralytics;
+    bool one_step; /* letterbox in one step, see loader.h */
     NbAugment augmentation;
     uint64_t seed;
     NbPictureCache *cache;

@@ -6,6 +6,9 @@ const char *nb_head_name(NbHeadKind kind) {
     case NB_HEAD_YOLOV5: break;
     case NB_HEAD_YOLOV8: return "yolov8";
     case NB_HEAD_YOLOV10: return "yolov10";
+    case NB_HEAD_END2END: return "end2end";
+    case NB_HEAD_BOXES: return "boxes";
+    case NB_HEAD_ROWS: return "rows";
     }
     return "yolov5";
 }
@@ -16,7 +19,19 @@ int nb_head_outputs(const NbHead *head) {
 
 int nb_head_first(const NbHead *head) { return head->kind == NB_HEAD_YOLOV10 ? head->levels : 0; }
 
+bool nb_head_is_decoded(const NbHead *head) {
+    return head->kind == NB_HEAD_END2END || head->kind == NB_HEAD_BOXES ||
+           head->kind == NB_HEAD_ROWS;
+}
+
 int nb_head_channels(const NbHead *head) {
-    return head->kind == NB_HEAD_YOLOV5 ? head->anchors * (5 + head->nc)
-                                        : 4 * head->reg_max + head->nc;
+    switch (head->kind) {
+    case NB_HEAD_YOLOV8:
+    case NB_HEAD_YOLOV10: return 4 * head->reg_max + head->nc;
+    case NB_HEAD_END2END: return 6;
+    case NB_HEAD_BOXES: return 4 + head->nc;
+    case NB_HEAD_ROWS: return 5 + head->nc;
+    case NB_HEAD_YOLOV5: break;
+    }
+    return head->anchors * (5 + head->nc);
 }

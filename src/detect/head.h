@@ -15,6 +15,11 @@ typedef enum NbHeadKind {
                       * reg_max bins, then class logits */
     NB_HEAD_YOLOV10, /* two such heads: the first, one-to-many, only teaches; the second,
                       * one-to-one, needs no suppression and is what inference reads */
+    /* Of ONNX files, which decode themselves; boxes in pixels of the input. One level, not trained:
+     */
+    NB_HEAD_END2END, /* [N, rows, 6]: x1, y1, x2, y2, score, class */
+    NB_HEAD_BOXES,   /* [N, 4 + nc, cells]: x, y, w, h, classes */
+    NB_HEAD_ROWS,    /* [N, cells, 5 + nc]: x, y, w, h, objectness, classes */
 } NbHeadKind;
 
 /* What turns raw outputs into boxes. The raw outputs are the outputs of the graph, one a level,
@@ -40,7 +45,10 @@ int nb_head_outputs(const NbHead *head);
 /* The first output that inference reads; it reads `levels` of them. */
 int nb_head_first(const NbHead *head);
 
-/* Channels of a level: anchors * (5 + nc), or 4 * reg_max + nc. */
+/* Whether the outputs are decoded already: END2END, BOXES, ROWS. */
+bool nb_head_is_decoded(const NbHead *head);
+
+/* Channels of a level: anchors * (5 + nc), or 4 * reg_max + nc; numbers of a row when decoded. */
 int nb_head_channels(const NbHead *head);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "detect/picture.h"
 
+#include "detect/rows.h"
 #include "detect/yolov8_decode.h"
 
 #include <string.h>
@@ -23,6 +24,12 @@ NbDetectOptions nb_head_options(const NbHead *head, bool scoring) {
         out.iou = 0.7;
         out.single_label = !scoring;
         break;
+    case NB_HEAD_END2END: out.iou = 0.7; break; /* read by nobody */
+    case NB_HEAD_BOXES:
+        out.iou = 0.7;
+        out.single_label = !scoring;
+        break;
+    case NB_HEAD_ROWS: out.iou = scoring ? 0.6 : 0.45; break;
     case NB_HEAD_YOLOV10:
         out.iou = 0.7; /* read by nobody */
         if (scoring)
@@ -46,6 +53,14 @@ int nb_head_cells(const NbHead *head, int level, int side) {
 
 NbHeadLevel nb_head_level_nhwc(const NbHead *head, const float *raw, float *grad, int ny, int nx) {
     const ptrdiff_t channels = nb_head_channels(head);
+    if (head->kind == NB_HEAD_BOXES)
+        return (NbHeadLevel){.raw = raw,
+                             .ny = ny,
+                             .nx = nx,
+                             .sb = channels * ny * nx,
+                             .sy = 1,
+                             .sx = 1,
+                             .sc = ny * nx};
     return (NbHeadLevel){.raw = raw,
                          .grad = grad,
                          .ny = ny,
@@ -135,7 +150,9 @@ NbStatus nb_detect_picture(const NbHead *head, const NbHeadLevel *level, int b,
                            const NbDetectOptions *o, const NbDetectPlace *place, NbArena *arena,
                            NbDetections *out, NbError *err) {
     *out = (NbDetections){0};
-    if (head->kind == NB_HEAD_YOLOV5) {
+    if (nb_head_is_decoded(head)) {
+        NB_TRY(nb_rows_detect(head, level, b, o, arena, out, err));
+    } else if (head->kind == NB_HEAD_YOLOV5) {
         NB_TRY(detect_yolov5(head, level, b, o, arena, out, err));
     } else {
         Dfl dfl = dfl_of(head, level, b);

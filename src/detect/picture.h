@@ -39,6 +39,7 @@ NbDecode nb_head_decode(const NbHead *head);
 /* What the authors of a head take for scoring, or for looking at pictures (conf 0.25):
  *   YOLOv5   conf 0.001, IoU 0.6;  0.45 for looking
  *   YOLOv8   conf 0.001, IoU 0.7;  for looking the best class of a box only
+ *   BOXES and ROWS as YOLOv8 and YOLOv5; END2END conf 0.001
  *   YOLOv10  conf 0: the best 300 of each picture, whatever their scores */
 NbDetectOptions nb_head_options(const NbHead *head, bool scoring);
 
@@ -49,7 +50,8 @@ int nb_head_side(const NbHead *head, int wanted);
 /* Cells in a row of a level when the input is square with this side. */
 int nb_head_cells(const NbHead *head, int level, int side);
 
-/* A level over NHWC outputs [count, ny, nx, nb_head_channels]; grad has the same layout or is NULL.
+/* A level over NHWC outputs [count, ny, nx, nb_head_channels], of decoded heads over rows as they
+ * stand (ny: how many, nx: 1); grad has the same layout or is NULL.
  */
 NbHeadLevel nb_head_level_nhwc(const NbHead *head, const float *raw, float *grad, int ny, int nx);
 

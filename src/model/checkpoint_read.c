@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "format/json.h"
 #include "model/import_pt.h"
+#include "model/onnx_detector.h"
 
 #include <math.h>
 #include <string.h>
@@ -341,9 +342,7 @@ NbStatus nb_model_import(const char *path, const NbModelOptions *options, uint64
     if (report)
         *report = (NbLoadReport){0};
     if (strcmp(suffix, ".onnx") == 0)
-        return nb_fail(NB_ERR_UNSUPPORTED, err,
-                       "%s: .onnx models are not read yet; .safetensors, .pt or .yaml expected",
-                       path);
+        return nb_model_from_onnx(path, out, err);
     if (!torch && strcmp(suffix, ".safetensors") != 0)
         return from_yaml_file(path, options, seed, out, err);
     NB_TRY(nb_file_map(path, &bytes, err));

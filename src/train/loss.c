@@ -105,6 +105,11 @@ NbStatus nb_loss_run(NbLoss *loss, const NbHeadLevel *level, const NbLossBatch *
         NB_TRY(nb_yolov8_loss(&loss->yolov10.many, level, batch, scratch, found, total, err));
         put_items(found, many, items);
         break;
+    case NB_HEAD_END2END:
+    case NB_HEAD_BOXES:
+    case NB_HEAD_ROWS:
+        return nb_fail(NB_ERR_UNSUPPORTED, err, "a decoded head (%s) has no loss",
+                       nb_head_name(loss->kind));
     case NB_HEAD_YOLOV10:
         NB_TRY(nb_yolov10_loss(&loss->yolov10, level, level + loss->levels, batch, scratch, found,
                                total, err));

@@ -108,6 +108,7 @@ NbStatus nb_validate(const NbRawRun *run, const NbHead *head, const NbLoss *loss
                                      .workers = options->workers,
                                      .rect_stride = options->rect_stride,
                                      .rect_pad = options->rect_pad,
+                                     .one_step = options->one_step,
                                      .cache_limit = options->cache_limit,
                                      .disk_cache = options->disk_cache};
     NbLoader *loader = NULL;

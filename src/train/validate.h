@@ -28,6 +28,7 @@ typedef struct NbValOptions {
     int rect_stride; /* > 0: rectangular batches of this stride (data/rect.h); run->resize is there
                       */
     double rect_pad;
+    bool one_step; /* letterbox in one step, see data/loader.h */
     NbDetectOptions detect;
     NbYoloMatching matching;
     size_t cache_limit;

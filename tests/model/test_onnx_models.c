@@ -7,6 +7,7 @@
 #include "format/image.h"
 #include "format/npy.h"
 #include "graph/interpret.h"
+#include "model/onnx_detector.h"
 #include "model/onnx_import.h"
 #include "nn/float/float.h"
 #include "support/vectors.h"
@@ -229,10 +230,43 @@ static void models_come_in_or_say_why(void **state) {
     nb_arena_release(&names);
 }
 
+/* What opens as a detector says what its rows are and what its classes are called. */
+static void detectors_are_recognized(void **state) {
+    (void)state;
+    NbArena names = {0};
+    NbError err = {0};
+    char **path = NULL;
+    size_t n = 0;
+    int kinds[2] = {0};
+    assert_int_equal(nb_folder_list(nb_test_data("."), true, 1000000, &names, &path, &n, &err),
+                     NB_OK);
+    for (size_t i = 0; i < n; i++) {
+        NbModel m;
+        if (strcmp(nb_path_suffix(path[i]), ".onnx") != 0 || strstr(path[i], "onnx_node_tests"))
+            continue;
+        if (nb_model_from_onnx(path[i], &m, &err) != NB_OK) {
+            assert_non_null(strstr(err.message, path[i]));
+            continue;
+        }
+        print_message("%s: %s, %d classes, '%s', %d\n", path[i], nb_head_name(m.head.kind),
+                      m.head.nc, m.names[0], m.imgsz);
+        assert_true(nb_head_is_decoded(&m.head));
+        assert_true(m.imgsz >= 32 && m.head.nc > 0);
+        if (strstr(path[i], "yolov")) /* metadata of Ultralytics */
+            assert_string_equal(m.names[0], "person");
+        kinds[0] += m.head.kind == NB_HEAD_END2END;
+        kinds[1] += m.head.kind == NB_HEAD_BOXES;
+        nb_model_release(&m);
+    }
+    assert_true(kinds[0] > 0 && kinds[1] > 0);
+    nb_arena_release(&names);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(references_are_reproduced),
         cmocka_unit_test(models_come_in_or_say_why),
+        cmocka_unit_test(detectors_are_recognized),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
