@@ -8,7 +8,7 @@
 set -eu
 if [ "$1" = --setup ]; then
     python3 -m venv "$2/onnx_peers"
-    "$2/onnx_peers/bin/pip" install -q onnx onnxruntime numpy
+    "$2/onnx_peers/bin/pip" install -q onnx onnxruntime numpy opencv-python-headless
     : >"$2/onnx_peers/ready"
     exit 0
 fi
