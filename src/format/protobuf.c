@@ -230,6 +230,7 @@ static NB_FALLIBLE put_message(NbPbWalk *walk, const NbPbField *f, const Item *i
                                NbError *err) {
     char *to = out + f->offset;
     if (f->kind == NB_PB_INLINE) {
+        memset(to, 0, f->size); /* a second one replaces the first, counts and all */
         NB_TRY_IN(f->read(walk, item->body, to, err), err, "%s", f->name);
         return NB_OK;
     }

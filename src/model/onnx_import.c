@@ -131,6 +131,8 @@ static NB_FALLIBLE add_node(NbOnnxBuilder *b, const NbOnnxNode *node, NbError *e
     if (!op)
         return nb_fail(NB_ERR_UNSUPPORTED, err, "the operator %s%s%s is not supported",
                        node->domain, *node->domain ? "." : "", node->op);
+    if (!node->n_out || (!*node->out[0] && node->n_out == 1))
+        return nb_fail(NB_ERR_FORMAT, err, "it has no output");
     b->node = node;
     b->fresh = 0;
     if (nb_ob_attr_i(b, "broadcast", 0))

@@ -39,6 +39,9 @@ static NB_FALLIBLE beside(NbOnnxBuilder *b, const Affine *a, NbNodeId *id, NbErr
     NbShape wide = {.rank = x.rank};
     if (nb_shape_count(&s) == 1 && !a->block)
         return s.rank ? nb_ob_reshape(b, *id, 0, NULL, id, err) : NB_OK;
+    if (a->axis < 0 || a->axis >= x.rank || a->block < 0)
+        return nb_fail(NB_ERR_FORMAT, err, "%zu scales beside %d dimensions", nb_shape_count(&s),
+                       x.rank);
     if (!a->block) {
         for (int d = 0; d < x.rank; d++)
             wide.dim[d] = d == a->axis ? x.dim[d] : 1;
@@ -98,7 +101,9 @@ static NbStatus quantize_rule(NbOnnxBuilder *b, int kind, NbError *err) {
     NB_TRY(read_affine(b, &a, err));
     NB_TRY(quantize(b, &a, type, &y, err));
     NB_TRY(nb_ob_out(b, 0, y, type, err));
-    NbOnnxVal *v = nb_ob_find(b, b->node->out[0]);
+    NbOnnxVal *v = nb_ob_wants(b, 0) ? nb_ob_find(b, b->node->out[0]) : NULL;
+    if (!v)
+        return NB_OK;
     v->real = a.x;
     v->scale = a.scale;
     v->zero = a.zero;
@@ -168,7 +173,7 @@ static NB_FALLIBLE dequantize_constant(NbOnnxBuilder *b, Affine *a, int type, Nb
     NB_TRY(nb_ob_out(b, 0, y, nb_ob_type(b, 1), err));
     const bool rows = nb_shape_count(&scale) == 1 || a->axis == 0;
     if (!rows || a->block || b->options.reals || b->options.off || !one_number(b, a->zero, &zero) ||
-        !is_code_type(type) || nb_ob_shape(b, a->x).rank < 2)
+        !is_code_type(type) || nb_ob_shape(b, a->x).rank < 2 || !nb_ob_wants(b, 0))
         return NB_OK;
     NbOnnxVal *v = nb_ob_find(b, b->node->out[0]);
     return add_codes(b, a, type, true, zero, &v->coded, err);
