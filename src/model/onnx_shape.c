@@ -150,8 +150,10 @@ static NbStatus concat_rule(NbOnnxBuilder *b, int kind, NbError *err) {
     for (size_t i = 0; i < n; i++) {
         NB_TRY(nb_ob_in(b, i, &x[count], err));
         const NbShape s = nb_ob_shape(b, x[count]);
-        if (nb_shape_count(&s) || (i + 1 == n && !count)) /* empty parts add nothing */
-            alike = nb_graph_same_scale(&b->g, x[0], x[count]) && alike, count++;
+        if (!nb_shape_count(&s) && (i + 1 < n || count)) /* empty parts add nothing */
+            continue;
+        alike = nb_graph_same_scale(&b->g, x[0], x[count]) && alike;
+        count++;
     }
     for (int i = 0; i < count && !alike; i++)
         NB_TRY(nb_ob_real(b, x[i], &x[i], err));
