@@ -78,7 +78,6 @@ typedef struct NbVerbInfo {
 
 NB_API size_t nb_option_list(const NbOptionInfo **out);
 NB_API const NbVerbInfo *nb_verb_get(size_t i); /* NULL: no more */
-NB_API const char *nb_version(void);
 
 #ifdef __cplusplus
 }

@@ -113,9 +113,6 @@ NB_API const float *nb_detector_output(const NbDetector *detector, int i, int di
 /* A few words for a status: "bad input", ... Never NULL. */
 NB_API const char *nb_status_text(NbStatus status);
 
-/* Of the library: "0.1.0". */
-NB_API const char *nb_version(void);
-
 #ifdef __cplusplus
 }
 #endif

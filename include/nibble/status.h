@@ -31,6 +31,9 @@ typedef struct NbError {
     char message[512]; /* lower case, no full stop; names file, place, found and expected */
 } NbError;
 
+/* Of the library: "0.1.0". */
+NB_API const char *nb_version(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -133,8 +133,9 @@ static NbStatus take_text(Against *a, const char *folder, NbError *err) {
         NbBytes bytes;
         NbDetection *found = NULL;
         NB_TRY(nb_file_read(path, BYTES_MAX, arena, &bytes, err));
-        NB_TRY(nb_yolo_detections_parse(path, bytes, a->set.nc - 1, p->width, p->height, arena,
-                                        &found, &a->set.image[i].n_detections, err));
+        const double size[2] = {p->width, p->height};
+        NB_TRY(nb_yolo_detections_parse(path, bytes, a->set.nc - 1, size, arena, &found,
+                                        &a->set.image[i].n_detections, err));
         a->set.image[i].detection = found;
         a->set.detections += a->set.image[i].n_detections;
     }

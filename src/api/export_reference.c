@@ -30,7 +30,7 @@ void nb_export_pictures(uint64_t seed, int count, int height, int width, uint8_t
 typedef struct Reference {
     NbModel *m;
     const NbOnnxOptions *options;
-    int count;
+    int count, levels;
     NbArena *arena;
     float *level[NB_MAX_LEVELS]; /* [count, channels, ny, nx] */
     int64_t channels, ny[NB_MAX_LEVELS], nx[NB_MAX_LEVELS];
@@ -43,7 +43,8 @@ static NB_FALLIBLE find_levels(Reference *r, NbError *err) {
     const NbHead *head = &r->m->head;
     const NbGraph *g = &r->m->graph;
     r->channels = nb_head_channels(head);
-    for (int l = 0; l < head->levels; l++) {
+    r->levels = head->levels;
+    for (int l = 0; l < r->levels; l++) {
         const NbShape *s = &g->node[g->output[nb_head_first(head) + l]].shape;
         r->ny[l] = s->dim[2];
         r->nx[l] = s->dim[3];
@@ -60,16 +61,17 @@ static NB_FALLIBLE execute(Reference *r, const uint8_t *images, NbPool *pool, Nb
                               .height = r->options->height,
                               .width = r->options->width,
                               .first_output = nb_head_first(&r->m->head),
-                              .n_outputs = r->m->head.levels,
+                              .n_outputs = r->levels,
                               .plain = true,
                               .pool = pool};
     NbFloatEngine *x = NULL;
     NB_TRY(nb_isa_choose(NULL, &options.isa, err));
     NB_TRY(nb_float_new(&r->m->graph, &options, &x, err));
     const NbStatus status = nb_float_run(x, images, r->count, err);
-    for (int l = 0; status == NB_OK && l < r->m->head.levels; l++)
+    for (int l = 0; status == NB_OK && l < r->levels; l++)
         memcpy(r->level[l], nb_float_output(x, l),
-               (size_t)(r->count * r->channels * r->ny[l] * r->nx[l]) * sizeof(float));
+               (size_t)r->count * (size_t)r->channels * (size_t)r->ny[l] * (size_t)r->nx[l] *
+                   sizeof(float));
     nb_float_free(x);
     return status;
 }
@@ -83,8 +85,8 @@ static NB_FALLIBLE take_output(Reference *r, int i, int rank, const int64_t *dim
 }
 
 static NB_FALLIBLE give_levels(Reference *r, NbExportOutputs *out, NbError *err) {
-    out->n = r->m->head.levels;
-    for (int l = 0; l < out->n; l++) {
+    out->n = r->levels;
+    for (int l = 0; l < r->levels; l++) {
         const int64_t dim[4] = {r->count, r->channels, r->ny[l], r->nx[l]};
         NB_TRY(take_output(r, l, 4, dim, out, err));
         memcpy(out->tensor[l].data, r->level[l], nb_tensor_count(&out->tensor[l]) * sizeof(float));
@@ -97,7 +99,7 @@ static NB_FALLIBLE give_logits(Reference *r, NbExportOutputs *out, NbError *err)
     NB_TRY(take_output(r, 0, 3, (const int64_t[]){r->count, r->channels, r->cells}, out, err));
     float *to = nb_f32(&out->tensor[0]);
     for (int64_t row = 0; row < r->count * r->channels; row++)
-        for (int l = 0; l < r->m->head.levels; l++) {
+        for (int l = 0; l < r->levels; l++) {
             const int64_t area = r->ny[l] * r->nx[l];
             memcpy(to, r->level[l] + row * area, (size_t)area * sizeof *to);
             to += area;

@@ -274,8 +274,8 @@ static NbStatus plan_shapes(NbLoader *l, NbError *err) {
     if (!l->shape)
         return nb_fail_memory(err, "rectangular batches");
     NbArena scratch = {0};
-    const NbStatus status = nb_rect_plan(o->samples, o->batch, o->imgsz, o->rect_stride,
-                                         o->rect_pad, &scratch, l->order, l->shape, err);
+    const NbRectOptions rect = {o->batch, o->imgsz, o->rect_stride, o->rect_pad};
+    const NbStatus status = nb_rect_plan(o->samples, &rect, &scratch, l->order, l->shape, err);
     nb_arena_release(&scratch);
     for (int i = 0; i < l->batches && status == NB_OK; i++) {
         const size_t bytes = (size_t)l->shape[i].height * (size_t)l->shape[i].width * 3;

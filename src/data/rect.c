@@ -17,12 +17,13 @@ static int by_ratio(const void *a, const void *b) {
     return (x->index > y->index) - (x->index < y->index);
 }
 
-static int side(double share, int imgsz, int stride, double pad) {
-    return (int)ceil(share * imgsz / stride + pad) * stride;
+static int side(const NbRectOptions *o, double share) {
+    return (int)ceil(share * o->imgsz / o->stride + o->pad) * o->stride;
 }
 
-NbStatus nb_rect_plan(const NbSamples *samples, int batch, int imgsz, int stride, double pad,
-                      NbArena *scratch, uint32_t *order, NbRectShape *shape, NbError *err) {
+NbStatus nb_rect_plan(const NbSamples *samples, const NbRectOptions *options, NbArena *scratch,
+                      uint32_t *order, NbRectShape *shape, NbError *err) {
+    const int batch = options->batch;
     const int n = samples->n;
     Aspect *const all = NB_NEW(scratch, Aspect, (size_t)n);
     if (!all)
@@ -41,8 +42,7 @@ NbStatus nb_rect_plan(const NbSamples *samples, int batch, int imgsz, int stride
             high = all[last].ratio;
         else if (all[first].ratio > 1.0) /* all are high */
             wide = 1.0 / all[first].ratio;
-        shape[b] = (NbRectShape){.height = side(high, imgsz, stride, pad),
-                                 .width = side(wide, imgsz, stride, pad)};
+        shape[b] = (NbRectShape){.height = side(options, high), .width = side(options, wide)};
     }
     return NB_OK;
 }

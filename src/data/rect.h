@@ -15,11 +15,17 @@ typedef struct NbRectShape {
     int height, width;
 } NbRectShape;
 
+/* How batches are cut. */
+typedef struct NbRectOptions {
+    int batch, imgsz, stride;
+    double pad; /* in strides */
+} NbRectOptions;
+
 /* order [n samples]: by height / width, equal ones as they were. shape [batches of `batch` of
  * these]: the longer sides become imgsz; sides are multiples of stride after `pad` strides are
  * added and the rest is rounded up (0.5 in validation: 640 becomes 672). Batches with pictures both
  * wide and high are square. */
-NB_FALLIBLE nb_rect_plan(const NbSamples *samples, int batch, int imgsz, int stride, double pad,
-                         NbArena *scratch, uint32_t *order, NbRectShape *shape, NbError *err);
+NB_FALLIBLE nb_rect_plan(const NbSamples *samples, const NbRectOptions *options, NbArena *scratch,
+                         uint32_t *order, NbRectShape *shape, NbError *err);
 
 #endif

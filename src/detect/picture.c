@@ -60,7 +60,7 @@ NbHeadLevel nb_head_level_nhwc(const NbHead *head, const float *raw, float *grad
                              .sb = channels * ny * nx,
                              .sy = 1,
                              .sx = 1,
-                             .sc = ny * nx};
+                             .sc = (ptrdiff_t)ny * nx};
     return (NbHeadLevel){.raw = raw,
                          .grad = grad,
                          .ny = ny,

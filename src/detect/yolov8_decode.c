@@ -70,7 +70,7 @@ static size_t mark_cells(const NbDflHead *head, const NbDflLevel *level, float c
 }
 
 static float best_score(const NbDflLevel *l, const NbDflHead *head, int y, int x) {
-    const float *const raw = l->raw + y * l->sy + x * l->sx + 4 * head->reg_max * l->sc;
+    const float *const raw = l->raw + y * l->sy + x * l->sx + (ptrdiff_t)4 * head->reg_max * l->sc;
     float best = -INFINITY;
     for (int c = 0; c < head->nc; c++)
         best = fmaxf(best, raw[c * l->sc]);

@@ -25,7 +25,7 @@ static int numbers_of(char *line, double v[COLUMNS]) {
     return n;
 }
 
-static NB_FALLIBLE read_line(char *line, int most, double width, double height, NbDetection *d,
+static NB_FALLIBLE read_line(char *line, int most, const double size[2], NbDetection *d,
                              bool *is_box, NbError *err) {
     double v[COLUMNS];
     const int n = numbers_of(line, v);
@@ -39,19 +39,18 @@ static NB_FALLIBLE read_line(char *line, int most, double width, double height, 
                        most);
     d->cls = (int)v[0];
     d->conf = (float)v[5];
-    d->xyxy[0] = (float)((v[1] - v[3] / 2) * width);
-    d->xyxy[1] = (float)((v[2] - v[4] / 2) * height);
-    d->xyxy[2] = (float)((v[1] + v[3] / 2) * width);
-    d->xyxy[3] = (float)((v[2] + v[4] / 2) * height);
+    d->xyxy[0] = (float)((v[1] - v[3] / 2) * size[0]);
+    d->xyxy[1] = (float)((v[2] - v[4] / 2) * size[1]);
+    d->xyxy[2] = (float)((v[1] + v[3] / 2) * size[0]);
+    d->xyxy[3] = (float)((v[2] + v[4] / 2) * size[1]);
     bool finite = isfinite(d->conf);
     for (int k = 0; k < 4; k++)
         finite = finite && isfinite(d->xyxy[k]);
     return finite ? NB_OK : nb_fail(NB_ERR_FORMAT, err, "a number is too large");
 }
 
-NbStatus nb_yolo_detections_parse(const char *path, NbBytes bytes, int most, double width,
-                                  double height, NbArena *arena, NbDetection **out, size_t *n,
-                                  NbError *err) {
+NbStatus nb_yolo_detections_parse(const char *path, NbBytes bytes, int most, const double size[2],
+                                  NbArena *arena, NbDetection **out, size_t *n, NbError *err) {
     size_t lines = 1;
     for (size_t i = 0; i < bytes.size; i++)
         lines += bytes.data[i] == '\n';
@@ -68,8 +67,8 @@ NbStatus nb_yolo_detections_parse(const char *path, NbBytes bytes, int most, dou
         bool is_box = false;
         if (end)
             *end = '\0';
-        NB_TRY_IN(read_line(line, most, width, height, &(*out)[*n], &is_box, err), err, "%s:%zu",
-                  path, number);
+        NB_TRY_IN(read_line(line, most, size, &(*out)[*n], &is_box, err), err, "%s:%zu", path,
+                  number);
         *n += is_box;
         line = end ? end + 1 : NULL;
     }
@@ -126,8 +125,8 @@ static NB_FALLIBLE read_found(const char *path, NbArena *arena, NbYoloSet *set, 
     NbBytes bytes;
     NbDetection *found = NULL;
     NB_TRY(nb_file_read(path, BYTES_MAX, arena, &bytes, err));
-    NB_TRY(nb_yolo_detections_parse(path, bytes, CLASSES_MAX - 1, 1.0, 1.0, arena, &found,
-                                    &image->n_detections, err));
+    NB_TRY(nb_yolo_detections_parse(path, bytes, CLASSES_MAX - 1, (const double[]){1.0, 1.0}, arena,
+                                    &found, &image->n_detections, err));
     for (size_t i = 0; i < image->n_detections; i++)
         set->nc = found[i].cls >= set->nc ? found[i].cls + 1 : set->nc;
     image->detection = found;

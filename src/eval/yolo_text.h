@@ -9,11 +9,11 @@
 #include "base/file.h"
 #include "eval/score.h"
 
-/* Boxes are corners times width and height (1: relative ones). A class above `most` and a number
+/* Boxes are corners times size: width, height (1: relative ones). A class above `most` and a number
  * that is not finite are NB_ERR_FORMAT: path:line. */
-NB_FALLIBLE nb_yolo_detections_parse(const char *path, NbBytes bytes, int most, double width,
-                                     double height, NbArena *arena, NbDetection **out, size_t *n,
-                                     NbError *err);
+NB_FALLIBLE nb_yolo_detections_parse(const char *path, NbBytes bytes, int most,
+                                     const double size[2], NbArena *arena, NbDetection **out,
+                                     size_t *n, NbError *err);
 
 /* What two folders hold, files by their name below each. */
 typedef struct NbYoloSet {

@@ -41,10 +41,15 @@ NB_FALLIBLE nb_build_residual(NbBuild *b, const NbStyle *style, const char *path
 NB_FALLIBLE nb_build_channels(NbBuild *b, const char *path, NbTap x, int first, int count,
                               NbTap *out, NbError *err);
 
-/* The n results of concatenated blocks, as C2f, SPPF and PSA end: joined at path.concat, then the
+typedef struct NbTaps {
+    int n;
+    const NbTap *tap;
+} NbTaps;
+
+/* Results of blocks, as C2f, SPPF and PSA end: joined at path.concat, then the
  * 1x1 convolution path.part to c2 channels. */
 NB_FALLIBLE nb_build_joined(NbBuild *b, const NbStyle *style, const char *path, const char *part,
-                            int c2, int n, const NbTap *tap, NbTap *out, NbError *err);
+                            int c2, NbTaps taps, NbTap *out, NbError *err);
 
 /* Argument 0 as channels; fails when it is missing. */
 NB_FALLIBLE nb_call_channels(const NbBuild *b, const NbCall *call, int *c2, NbError *err);

@@ -65,12 +65,12 @@ NbStatus nb_build_channels(NbBuild *b, const char *path, NbTap x, int first, int
 }
 
 NbStatus nb_build_joined(NbBuild *b, const NbStyle *style, const char *path, const char *part,
-                         int c2, int n, const NbTap *tap, NbTap *out, NbError *err) {
+                         int c2, NbTaps taps, NbTap *out, NbError *err) {
     char name[MAX_PATH];
     NbTap all = {0};
     const NbConvShape outer = nb_conv_shape(c2, 1, 1);
     (void)snprintf(name, sizeof name, "%s.concat", path);
-    NB_TRY(nb_build_concat(b, name, n, tap, &all, err));
+    NB_TRY(nb_build_concat(b, name, taps.n, taps.tap, &all, err));
     return nb_build_part(b, style, path, part, &outer, all, out, err);
 }
 
@@ -178,7 +178,7 @@ static NB_FALLIBLE c3(NbBuild *b, const NbStyle *style, const NbCall *call, NbTa
         (void)snprintf(name, sizeof name, "%s.m.%d", call->path, i);
         NB_TRY(nb_build_bottleneck(b, style, name, &part, branch[0], &branch[0], err));
     }
-    return nb_build_joined(b, style, call->path, "cv3", shape.c2, 2, branch, out, err);
+    return nb_build_joined(b, style, call->path, "cv3", shape.c2, (NbTaps){2, branch}, out, err);
 }
 
 static NB_FALLIBLE build_c3(NbBuild *b, const NbCall *call, NbTap *out, NbError *err) {
@@ -215,7 +215,7 @@ static NB_FALLIBLE sppf(NbBuild *b, const NbStyle *style, const NbCall *call, Nb
         (void)snprintf(name, sizeof name, "%s.m.%d", call->path, i);
         NB_TRY(nb_build_maxpool(b, name, pool, tap[i], &tap[i + 1], err));
     }
-    return nb_build_joined(b, style, call->path, "cv2", c2, 4, tap, out, err);
+    return nb_build_joined(b, style, call->path, "cv2", c2, (NbTaps){4, tap}, out, err);
 }
 
 static NB_FALLIBLE build_sppf(NbBuild *b, const NbCall *call, NbTap *out, NbError *err) {

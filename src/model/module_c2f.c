@@ -104,7 +104,8 @@ static NB_FALLIBLE c2f(NbBuild *b, const NbCall *call, int c2, int hidden, const
             NB_TRY(nb_build_bottleneck(b, &style, name, &inner->bottleneck, tap[i + 1], &tap[i + 2],
                                        err));
     }
-    return nb_build_joined(b, &style, call->path, "cv2", c2, 2 + call->repeats, tap, out, err);
+    return nb_build_joined(b, &style, call->path, "cv2", c2, (NbTaps){2 + call->repeats, tap}, out,
+                           err);
 }
 
 static NB_FALLIBLE hidden_of(const NbBuild *b, const NbCall *call, int c2, double expansion,

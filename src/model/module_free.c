@@ -104,7 +104,7 @@ static NB_FALLIBLE all_levels(NbBuild *b, const Branches *s, int n, const NbTap 
 }
 
 NbStatus nb_build_detect_free(NbBuild *b, const NbCall *call, NbTap *out, NbError *err) {
-    Branches s;
+    Branches s = {0};
     NB_TRY(start(b, call, NB_HEAD_YOLOV8, &s, err));
     b->n_outputs = 0;
     NB_TRY(all_levels(b, &s, call->n_in, call->in, err));
@@ -116,7 +116,7 @@ NbStatus nb_build_detect_free(NbBuild *b, const NbCall *call, NbTap *out, NbErro
  * reads. */
 static NB_FALLIBLE build_v10_detect(NbBuild *b, const NbCall *call, NbTap *out, NbError *err) {
     char name[MAX_PATH];
-    Branches s;
+    Branches s = {0};
     NbTap in[NB_MAX_LEVELS];
     NB_TRY(start(b, call, NB_HEAD_YOLOV10, &s, err));
     b->n_outputs = 0;

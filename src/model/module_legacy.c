@@ -35,7 +35,7 @@ static NB_FALLIBLE build_spp(NbBuild *b, const NbCall *call, NbTap *out, NbError
         (void)snprintf(name, sizeof name, "%s.m.%d", call->path, i);
         NB_TRY(nb_build_maxpool(b, name, pool, tap[0], &tap[i + 1], err));
     }
-    return nb_build_joined(b, &style, call->path, "cv2", c2, n + 1, tap, out, err);
+    return nb_build_joined(b, &style, call->path, "cv2", c2, (NbTaps){n + 1, tap}, out, err);
 }
 
 /* Every second row and column, starting at (row, column). */
@@ -227,7 +227,7 @@ static NB_FALLIBLE build_c3_ghost(NbBuild *b, const NbCall *call, NbTap *out, Nb
         (void)snprintf(name, sizeof name, "%s.m.%d", call->path, i);
         NB_TRY(ghost_bottleneck(b, name, hidden, 3, 1, branch[0], &branch[0], err));
     }
-    return nb_build_joined(b, &style, call->path, "cv3", c2, 2, branch, out, err);
+    return nb_build_joined(b, &style, call->path, "cv3", c2, (NbTaps){2, branch}, out, err);
 }
 
 #define LEGACY(symbol, module_name, inside, most, builder)                                         \

@@ -182,7 +182,7 @@ static NB_FALLIBLE build_psa(NbBuild *b, const NbCall *call, NbTap *out, NbError
     (void)snprintf(name, sizeof name, "%s.attn_add", call->path);
     NB_TRY(nb_build_residual(b, &style, name, half[1], all, &half[1], err));
     NB_TRY(feed_forward(b, call->path, half[1], &half[1], err));
-    return nb_build_joined(b, &style, call->path, "cv2", c2, 2, half, out, err);
+    return nb_build_joined(b, &style, call->path, "cv2", c2, (NbTaps){2, half}, out, err);
 }
 
 const NbModule nb_module_attention = {.name = "Attention",

@@ -95,7 +95,7 @@ static void emit_gelu(NbEmit *e, NbNodeId id) {
 static bool emit_composed(NbEmit *e, NbNodeId id) {
     const NbNode *node = node_of(e, id);
     const char *const x = input(e, id, 0);
-    const char *y = x;
+    const char *y = NULL;
     const NbEmitNode hard = {
         .op = "HardSigmoid",
         .name = part(e, id, "gate"),

@@ -45,10 +45,11 @@ static const char *grid_of(Head *h, int l, float offset) {
     const int64_t nx = h->size[l][1];
     const float stride = h->head->stride[l];
     float *const data = floats(h, ny * nx * 2);
-    for (int64_t i = 0; data && i < ny * nx; i++) {
-        data[2 * i] = ((float)(i % nx) + offset) * stride;
-        data[2 * i + 1] = ((float)(i / nx) + offset) * stride;
-    }
+    for (int64_t y = 0; data && y < ny; y++)
+        for (int64_t x = 0; x < nx; x++) {
+            data[2 * (y * nx + x)] = ((float)x + offset) * stride;
+            data[2 * (y * nx + x) + 1] = ((float)y + offset) * stride;
+        }
     return constant(h, nb_emit_name(h->e, "head.%d/grid", l), 4,
                     (const int64_t[]){1, 1, ny * nx, 2}, data);
 }
@@ -56,7 +57,7 @@ static const char *grid_of(Head *h, int l, float offset) {
 /* Sides of the anchors: [1, anchors, 1, 2] */
 static const char *anchors_of(Head *h, int l, float factor) {
     const int n = h->head->anchors;
-    float *const data = floats(h, 2 * n);
+    float *const data = floats(h, (int64_t)2 * n);
     for (int i = 0; data && i < 2 * n; i++)
         data[i] = h->head->anchor[l][i / 2][i % 2] * factor;
     return constant(h, nb_emit_name(h->e, "head.%d/anchors", l), 4, (const int64_t[]){1, n, 1, 2},
@@ -140,11 +141,12 @@ static void places(Head *h, const char **centres, const char **strides) {
     float *const stride = floats(h, h->cells);
     int64_t at = 0;
     for (int l = 0; centre && stride && l < h->head->levels; l++)
-        for (int64_t i = 0; i < h->size[l][0] * h->size[l][1]; i++, at++) {
-            centre[at] = (float)(i % h->size[l][1]) + 0.5F;
-            centre[h->cells + at] = (float)(i / h->size[l][1]) + 0.5F;
-            stride[at] = h->head->stride[l];
-        }
+        for (int64_t y = 0; y < h->size[l][0]; y++)
+            for (int64_t x = 0; x < h->size[l][1]; x++, at++) {
+                centre[at] = (float)x + 0.5F;
+                centre[h->cells + at] = (float)y + 0.5F;
+                stride[at] = h->head->stride[l];
+            }
     *centres = constant(h, "head/centres", 3, (const int64_t[]){1, 2, h->cells}, centre);
     *strides = constant(h, "head/strides", 3, (const int64_t[]){1, 1, h->cells}, stride);
 }
@@ -170,7 +172,7 @@ static const char *boxes(Head *h, const char *x, bool corners) {
 }
 
 static const char *scores(Head *h, const char *x) {
-    const int64_t first = 4 * h->head->reg_max;
+    const int64_t first = (int64_t)4 * h->head->reg_max;
     x = slice(h, "head/class_logits", x, 1, first, first + h->head->nc);
     return nb_emit_unary(h->e, "Sigmoid", "head/class_scores", x);
 }

@@ -15,7 +15,7 @@ static NB_FALLIBLE small(NbOnnxBuilder *b, const char *name, int n, int otherwis
                          NbError *err) {
     int64_t list[2 * SPATIAL];
     size_t found = 0;
-    NB_TRY(nb_ob_attr_ints(b, name, 2 * SPATIAL, list, &found, err));
+    NB_TRY(nb_ob_attr_ints(b, name, (size_t)2 * SPATIAL, list, &found, err));
     if (found && (int)found != n)
         return nb_fail(NB_ERR_FORMAT, err, "'%s' has %zu numbers, %d expected", name, found, n);
     for (int i = 0; i < n; i++) {

@@ -54,8 +54,10 @@ static NB_FALLIBLE beside(NbOnnxBuilder *b, const Affine *a, NbNodeId *id, NbErr
     const NbAttr attr = {.gather = {.kind = NB_GATHER_SLICES, .axis = a->axis}};
     const NbShape one = nb_shape(1, &x.dim[a->axis]);
     NB_TRY(nb_ob_const(b, NULL, &one, &index, err));
-    for (int64_t i = 0; i < x.dim[a->axis]; i++)
-        nb_f32(&b->g.node[index].param)[i] = (float)(i / a->block);
+    for (int64_t i = 0; i < x.dim[a->axis]; i++) {
+        const int64_t slice = i / a->block;
+        nb_f32(&b->g.node[index].param)[i] = (float)slice;
+    }
     return nb_ob_add(b, NB_OP_GATHER, &attr, 2, (const NbNodeId[]){*id, index}, id, err);
 }
 

@@ -110,7 +110,7 @@ static NB_FALLIBLE resized_axes(NbOnnxBuilder *b, int rank, int *axis, size_t *n
 NbStatus nb_onnx_resize_rule(NbOnnxBuilder *b, int upsample, NbError *err) {
     NbNodeId x = -1;
     NbAttr attr = {0};
-    int axis[NB_MAX_RANK];
+    int axis[NB_MAX_RANK] = {0};
     size_t n_axes = 0;
     size_t n = 0;
     const float *scale = NULL;

@@ -414,9 +414,9 @@ static NB_FALLIBLE pad_numbers(NbOnnxBuilder *b, int rank, NbPadAttr *a, NbError
     size_t n = 0;
     size_t n_axes = 0;
     if (nb_ob_has(b, 1))
-        NB_TRY(nb_ob_ints(b, 1, 2 * NB_MAX_RANK, pads, &n, err));
+        NB_TRY(nb_ob_ints(b, 1, (size_t)2 * NB_MAX_RANK, pads, &n, err));
     else
-        NB_TRY(nb_ob_attr_ints(b, "pads", 2 * NB_MAX_RANK, pads, &n, err));
+        NB_TRY(nb_ob_attr_ints(b, "pads", (size_t)2 * NB_MAX_RANK, pads, &n, err));
     if (nb_ob_has(b, 3))
         NB_TRY(nb_ob_ints(b, 3, NB_MAX_RANK, axis, &n_axes, err));
     const size_t dims = n_axes ? n_axes : (size_t)rank;

@@ -54,9 +54,8 @@ static void shapes_are_those_of_the_peers(void **state) {
         NbRectShape shape[MOST];
         NbArena arena = {0};
         NbError err = {0};
-        assert_int_equal(nb_rect_plan(&samples, rows[i].batch, 640, rows[i].stride, rows[i].pad,
-                                      &arena, order, shape, &err),
-                         NB_OK);
+        const NbRectOptions o = {rows[i].batch, 640, rows[i].stride, rows[i].pad};
+        assert_int_equal(nb_rect_plan(&samples, &o, &arena, order, shape, &err), NB_OK);
         nb_arena_release(&arena);
         for (int k = 0; k < rows[i].n; k++)
             assert_int_equal(order[k], rows[i].order[k]);

@@ -13,8 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     NbError err = {0};
     NbDetection *d = NULL;
     size_t n = 0;
-    const NbStatus status =
-        nb_yolo_detections_parse("f", (NbBytes){data, size}, 3, 64.0, 32.0, &arena, &d, &n, &err);
+    const NbStatus status = nb_yolo_detections_parse(
+        "f", (NbBytes){data, size}, 3, (const double[]){64.0, 32.0}, &arena, &d, &n, &err);
     NB_FUZZ_ASSERT(status == NB_OK || status == NB_ERR_FORMAT || status == NB_ERR_NOMEM);
     if (status == NB_ERR_FORMAT)
         NB_FUZZ_ASSERT(strncmp(err.message, "f:", 2) == 0);

@@ -9,7 +9,8 @@ static const NbQuantSpec uint4 = {
 static const NbConvAttr conv3 = {{3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 1};
 
 static NbNodeId input(NbGraph *g) {
-    return add(g, NB_OP_INPUT, "images", 0, NULL, (NbAttr){.input = {1.0F / 255.0F, 3}});
+    return add(g, NB_OP_INPUT, "images", 0, NULL,
+               (NbAttr){.input = {.scale = 1.0F / 255.0F, .channels = 3}});
 }
 
 static NbNodeId quant(NbGraph *g, const char *name, NbNodeId x, NbQuantSpec spec) {

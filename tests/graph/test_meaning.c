@@ -16,7 +16,8 @@ static const NbQuantSpec uint4 = {
     .kind = NB_QUANT_INT, .grid = {4, false, false}, .scale_from = NB_SCALE_CONST, .init = 6.0F};
 
 static NbNodeId input(NbGraph *g, int channels) {
-    return add(g, NB_OP_INPUT, "images", 0, NULL, (NbAttr){.input = {1.0F / 255.0F, channels}});
+    return add(g, NB_OP_INPUT, "images", 0, NULL,
+               (NbAttr){.input = {.scale = 1.0F / 255.0F, .channels = channels}});
 }
 
 static NbValue *run(NbGraph *g, NbArena *arena, const uint8_t *images, NbRunMode mode) {

@@ -172,7 +172,8 @@ static NB_FALLIBLE forward_broadcast(NbRun *run, NbNodeId id, NbError *err) {
     const NbNode *node = &run->g->node[id];
     const float *x[3] = {NULL, NULL, NULL};
     NbView v[3];
-    for (int k = 0; k < node->n_in; k++) {
+    const int n_in = node->op == NB_OP_WHERE ? 3 : 2;
+    for (int k = 0; k < n_in; k++) {
         NB_TRY(nb_run_real(run, id, k, &x[k], err));
         v[k] = nb_view_broadcast(nb_in_shape(run->g, node, k), &node->shape);
     }

@@ -14,7 +14,7 @@ typedef struct Source {
 static size_t outputs(const NbFloatConv *conv) { return conv->cout * conv->groups; }
 
 static NB_FALLIBLE take(NbFloatEngine *x, NbFloatConv *conv, Source *s, NbError *err) {
-    const size_t area = (size_t)(conv->a.kernel[0] * conv->a.kernel[1]);
+    const size_t area = (size_t)conv->a.kernel[0] * (size_t)conv->a.kernel[1];
     size_t weights;
     size_t bias = conv->groups * conv->panels * NB_FLOAT_PANEL;
     if (conv->algorithm == NB_FLOAT_DEPTHWISE) {
@@ -61,7 +61,7 @@ static void pack_bias(const NbFloatConv *conv, const Source *s) {
 }
 
 static void pack_depthwise(const NbFloatConv *conv, const Source *s) {
-    const size_t area = (size_t)(conv->a.kernel[0] * conv->a.kernel[1]);
+    const size_t area = (size_t)conv->a.kernel[0] * (size_t)conv->a.kernel[1];
     for (size_t c = 0; c < conv->groups; c++)
         for (size_t t = 0; t < area; t++)
             conv->weights[t * conv->padded + c] =
@@ -70,7 +70,7 @@ static void pack_depthwise(const NbFloatConv *conv, const Source *s) {
 
 /* One panel: [kh][kw][channel of the input][16]. */
 static void pack_panel(const NbFloatConv *conv, const Source *s, size_t group, size_t panel) {
-    const size_t area = (size_t)(conv->a.kernel[0] * conv->a.kernel[1]);
+    const size_t area = (size_t)conv->a.kernel[0] * (size_t)conv->a.kernel[1];
     const size_t first = panel * NB_FLOAT_PANEL;
     const size_t left = conv->cout - first;
     const size_t n = left < NB_FLOAT_PANEL ? left : NB_FLOAT_PANEL;

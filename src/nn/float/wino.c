@@ -66,7 +66,7 @@ typedef struct Layout {
 } Layout;
 
 static size_t lay_out(const NbFloatConv *conv, float *scratch, Layout *l) {
-    const size_t width = NB_FLOAT_MAX_PANELS * NB_FLOAT_PANEL;
+    const size_t width = (size_t)NB_FLOAT_MAX_PANELS * NB_FLOAT_PANEL;
     l->v_step = conv->tile_step * conv->cin + SKEW;
     l->m_step = conv->tile_step * width + SKEW;
     const size_t sizes[] = {NB_FLOAT_WINO * l->v_step, NB_FLOAT_WINO * l->m_step,
