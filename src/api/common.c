@@ -52,12 +52,15 @@ static NbStatus import_onnx(NbJob *job, const char *path, const NbModelOptions *
     return nb_model_from_onnx_weights(path, &file, options, &job->arena, report, out, err);
 }
 
-NbStatus nb_job_import(NbJob *job, int nc, NbLoadReport *report, NbModel *out, NbError *err) {
+static NbStatus import(NbJob *job, int nc, bool steps, NbLoadReport *report, NbModel *out,
+                       NbError *err) {
     const char *path = NULL;
     NB_TRY(nb_job_need(job, NB_OPT_model, &path, err));
     NbBits bits = {0};
-    NbModelOptions options = {
-        .nc = nc, .compat = nb_job_has(job, NB_OPT_compat), .transfer = nc > 0 && report};
+    NbModelOptions options = {.nc = nc,
+                              .steps = steps,
+                              .compat = nb_job_has(job, NB_OPT_compat),
+                              .transfer = nc > 0 && report};
     const char *const compat = nb_job_str(job, NB_OPT_compat);
     if (options.compat && strcmp(compat, "quantized-yolov5") != 0)
         return nb_fail(NB_ERR_ARGUMENT, err, "compat: expected quantized-yolov5, found '%s'",
@@ -74,6 +77,14 @@ NbStatus nb_job_import(NbJob *job, int nc, NbLoadReport *report, NbModel *out, N
     if (!report)
         return nb_model_read(path, &options, seed, out, err);
     return nb_model_import(path, &options, seed, &job->arena, report, out, err);
+}
+
+NbStatus nb_job_import(NbJob *job, int nc, NbLoadReport *report, NbModel *out, NbError *err) {
+    return import(job, nc, false, report, out, err);
+}
+
+NbStatus nb_job_import_steps(NbJob *job, NbLoadReport *report, NbModel *out, NbError *err) {
+    return import(job, 0, true, report, out, err);
 }
 
 NbStatus nb_job_model(NbJob *job, int nc, NbModel *out, NbError *err) {

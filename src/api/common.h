@@ -23,6 +23,9 @@ NB_FALLIBLE nb_job_model(NbJob *job, int nc, NbModel *out, NbError *err);
  * those of a checkpoint are no error then: what fits by name and shape is taken. */
 NB_FALLIBLE nb_job_import(NbJob *job, int nc, NbLoadReport *report, NbModel *out, NbError *err);
 
+/* The same for post-training quantization: quantizers hold given steps (model/model.h). */
+NB_FALLIBLE nb_job_import_steps(NbJob *job, NbLoadReport *report, NbModel *out, NbError *err);
+
 /* imgsz= rounded up to a multiple of the largest stride (said when it changes); 0 in the checkpoint
  * and no imgsz=: 416, or 640 for heads of YOLOv8 and YOLOv10. */
 NB_FALLIBLE nb_job_imgsz(NbJob *job, const NbModel *model, int *out, NbError *err);

@@ -7,8 +7,8 @@
 #include <string.h>
 
 /* Promised verbs that this build does not have: a clear answer instead of a guess. */
-static const char *const later[] = {"export", "ptq",  "sweep", "sensitivity", "benchmark",
-                                    "check",  "fpga", "serve", "report"};
+static const char *const later[] = {"export", "sweep", "sensitivity", "benchmark",
+                                    "check",  "fpga",  "serve",       "report"};
 
 static bool is_named(const NbVerbInfo *info, const char *name) {
     return strcmp(info->name, name) == 0 || nb_has_word(info->aliases, name);

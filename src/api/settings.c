@@ -117,6 +117,10 @@ static const Limits limits[] = {
     {NB_OPT_images_limit, 0, INT32_MAX},
     {NB_OPT_save_minutes, 0, 1e6},
     {NB_OPT_fraction, 1e-9, 1},
+    {NB_OPT_calib_limit, 0, INT32_MAX},
+    {NB_OPT_percentile, 50, 100},
+    {NB_OPT_passes, 1, 10000},
+    {NB_OPT_pixels, 1, 4096},
     {NB_OPT_patience, 0, INT32_MAX},
     {NB_OPT_close_mosaic, 0, INT32_MAX},
 };
@@ -131,6 +135,7 @@ static const Choice choices[] = {
     {NB_OPT_cache, "ram disk 0", "none 1 true false True False"},
     {NB_OPT_progress, "auto bar line off", ""},
     {NB_OPT_o2o, "sum weighted", ""},
+    {NB_OPT_round, "gptq nearest", ""},
 };
 
 /* batch=-1 is for those who train. */

@@ -24,6 +24,7 @@ typedef enum NbRandomUse {
     NB_RANDOM_SYNTH,   /* synthetic pictures: a = split, b = picture */
     NB_RANDOM_ANCHORS, /* k-means and evolution of anchors */
     NB_RANDOM_TEST,
+    NB_RANDOM_PTQ, /* pixels that calibration looks at: a = layer, b = picture */
 } NbRandomUse;
 
 NbRandom nb_random(uint64_t seed, NbRandomUse use, uint32_t a, uint32_t b);

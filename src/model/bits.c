@@ -9,6 +9,7 @@
 #include <string.h>
 
 enum { MAX_RULES = 256, MAX_TEXT = 1 << 16, WHEN_NOT_SAID = 8, MAX_BITS = 8 };
+enum { FLOAT_BITS = 16 };
 
 /* Where we are in the text, for columns. */
 typedef struct Reader {
@@ -32,6 +33,15 @@ static NB_FALLIBLE read_bits(Reader *r, int *out, NbError *err) {
     return NB_OK;
 }
 
+/* Activations may stay real numbers, too. */
+static NB_FALLIBLE read_act_bits(Reader *r, int *out, NbError *err) {
+    if (strncmp(r->at, "16", 2) != 0 || isdigit((unsigned char)r->at[2]))
+        return read_bits(r, out, err);
+    *out = FLOAT_BITS;
+    r->at += 2;
+    return NB_OK;
+}
+
 /* 8 | w4 | a4 | w4a8; what is not said becomes 0. */
 static NB_FALLIBLE read_pair(Reader *r, int *weight, int *activation, NbError *err) {
     *weight = *activation = 0;
@@ -48,7 +58,7 @@ static NB_FALLIBLE read_pair(Reader *r, int *weight, int *activation, NbError *e
     }
     if (*r->at == 'a') {
         r->at++;
-        NB_TRY(read_bits(r, activation, err));
+        NB_TRY(read_act_bits(r, activation, err));
     }
     return NB_OK;
 }
@@ -192,6 +202,7 @@ void nb_bits_for(const NbBits *bits, const char *name, bool first, bool last, in
         if (matches && rule->activation)
             *activation = rule->activation;
     }
+    *activation = *activation == FLOAT_BITS ? 0 : *activation;
 }
 
 static void put_pair(NbText *t, int weight, int activation) {

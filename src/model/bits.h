@@ -7,7 +7,8 @@
  * also a file with a YAML map of globs, and LPYOLO's list of four numbers [first weight, weight,
  * activation, last weight]. Later rules win. The weights of the first and the last layer are 8 bit
  * unless said; the activations behind the first layer are like all others. What the first item does
- * not say (w4, a4) is 8. A name is that of a convolution: model.4.conv. */
+ * not say (w4, a4) is 8; a16 means that activations have no quantizer (w4a16: they stay real
+ * numbers). A name is that of a convolution: model.4.conv. */
 #ifndef NB_MODEL_BITS_H
 #define NB_MODEL_BITS_H
 
@@ -19,7 +20,7 @@
 typedef struct NbBitsRule {
     const char *glob; /* over node names; "first", "last" are words of their own */
     int weight;       /* 1 to 8; 0: not said by this rule */
-    int activation;   /* 1 to 8; 0: not said by this rule */
+    int activation;   /* 1 to 8, 16: real numbers; 0: not said by this rule */
 } NbBitsRule;
 
 typedef struct NbBits {

@@ -39,6 +39,14 @@ static NbQuantSpec weight_spec(const NbBuild *b, int bits) {
                         .per_channel = true,
                         .ste_clamp = true,
                         .scale_min = 2e-16F};
+    if (bits > 1 && b->steps) {
+        spec.grid.narrow = bits == 8; /* kernels of 8 bits want codes without -128 */
+        spec.scale_from = NB_SCALE_PARAMETER;
+        spec.restrict_to = NB_RESTRICT_STEP;
+        spec.lsq_gradient = true;
+        spec.scale_min = 0.0F;
+        spec.init = 1.0F;
+    }
     if (bits > 1)
         return spec;
     spec.scale_from = b->compat ? NB_SCALE_CONST : NB_SCALE_MEAN;
@@ -53,10 +61,14 @@ static NB_FALLIBLE add_weight(NbBuild *b, const char *path, const NbShape *shape
     NB_TRY(add_param(b, path, "weight", NB_PARAM_WEIGHT, shape, out, err));
     if (!bits)
         return NB_OK;
-    const NbNodeId weight = *out;
     const NbAttr attr = {.quant = weight_spec(b, bits)};
-    return nb_graph_add(b->g, NB_OP_QUANT, join(name, path, "weight_quant"), 1, &weight, &attr, out,
-                        err);
+    const bool learned = attr.quant.scale_from == NB_SCALE_PARAMETER;
+    const NbShape rows = nb_shape(1, shape->dim);
+    NbNodeId in[2] = {*out, -1};
+    if (learned)
+        NB_TRY(add_param(b, path, "weight_quant.step", NB_PARAM_QUANT, &rows, &in[1], err));
+    return nb_graph_add(b->g, NB_OP_QUANT, join(name, path, "weight_quant"), learned ? 2 : 1, in,
+                        &attr, out, err);
 }
 
 NbStatus nb_build_conv(NbBuild *b, const char *path, NbTap x, const NbConvShape *s,
@@ -117,6 +129,13 @@ static NbQuantSpec peer_binary_spec(void) {
 }
 
 static NbQuantSpec act_spec(const NbBuild *b, int bits, bool is_signed) {
+    if (b->steps)
+        return (NbQuantSpec){.kind = NB_QUANT_INT,
+                             .grid = {.bits = bits},
+                             .scale_from = NB_SCALE_PARAMETER,
+                             .restrict_to = NB_RESTRICT_STEP,
+                             .lsq_gradient = true,
+                             .init = first_clip / (float)((1 << bits) - 1)};
     return (NbQuantSpec){.kind = NB_QUANT_INT,
                          .grid = {.bits = bits, .is_signed = is_signed, .narrow = is_signed},
                          .scale_from = NB_SCALE_PARAMETER,
@@ -140,7 +159,7 @@ NbStatus nb_build_act_quant(NbBuild *b, const char *path, int bits, bool is_sign
     if (bits == 1)
         is_signed = false; /* codes 0 and 1: a narrow signed grid of one bit holds nothing */
     const NbAttr attr = {.quant = act_spec(b, bits, is_signed)};
-    NB_TRY(add_param(b, path, "value", NB_PARAM_QUANT, &one, &in[1], err));
+    NB_TRY(add_param(b, path, b->steps ? "step" : "value", NB_PARAM_QUANT, &one, &in[1], err));
     b->g->node[in[1]].attr.param.frozen = b->compat; /* the peer's optimizer never sees it */
     return nb_graph_add(b->g, NB_OP_QUANT, path, 2, in, &attr, &out->node, err);
 }

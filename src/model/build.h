@@ -5,7 +5,8 @@
  *
  * Names: a module at path P ("model.4.cv1") makes the parameters that its PyTorch original has
  * (P.conv.weight, P.bn.running_mean, ...); quantizers are P.conv.weight_quant and P.act_quant, with
- * the learned number in P.act_quant.value. */
+ * the learned number in P.act_quant.value (P.act_quant.step, P.conv.weight_quant.step of models
+ * with given steps). */
 #ifndef NB_MODEL_BUILD_H
 #define NB_MODEL_BUILD_H
 
@@ -38,6 +39,7 @@ typedef struct NbBuild {
     const NbNames *names;
     const NbBits *bits;  /* NULL: what the arguments say */
     bool compat;         /* as quantized-yolov5 builds */
+    bool steps;          /* quantizers with given steps: see NbModelOptions */
     bool bias_at_output; /* the convolution whose sums are the outputs gets a bias */
     bool anchor_free;    /* a file of Ultralytics' form: no anchors; Bottleneck means theirs */
     int reg_max;         /* bins of an anchor-free head; 0: 16 */

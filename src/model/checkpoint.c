@@ -90,6 +90,17 @@ static double input_scale(const NbGraph *g) {
     return 1.0;
 }
 
+/* Zero points of quantizers; those of the builders are 0. */
+static json_t *zeros_json(const NbGraph *g) {
+    json_t *o = json_object();
+    for (NbNodeId id = 0; o && id < g->n_nodes; id++) {
+        const NbNode *node = &g->node[id];
+        if (node->op == NB_OP_QUANT && node->attr.quant.zero != 0.0F)
+            (void)json_object_set_new(o, node->name, json_real((double)node->attr.quant.zero));
+    }
+    return o;
+}
+
 static json_t *model_json(const NbModel *m, const char *bits) {
     json_t *o = json_object();
     int failed = !o;
@@ -101,6 +112,10 @@ static json_t *model_json(const NbModel *m, const char *bits) {
     failed |= json_object_set_new(o, "anchors", anchors_json(&m->head));
     failed |= json_object_set_new(o, "bits", json_string(bits));
     failed |= json_object_set_new(o, "bits_from_file", json_boolean(m->bits_from_file));
+    if (m->steps) {
+        failed |= json_object_set_new(o, "steps", json_true());
+        failed |= json_object_set_new(o, "zeros", zeros_json(&m->graph));
+    }
     failed |= json_object_set_new(o, "hardtanh", json_boolean(m->head.hardtanh));
     failed |= json_object_set_new(o, "compat", json_boolean(m->compat));
     failed |= json_object_set_new(o, "imgsz", json_integer(m->imgsz));

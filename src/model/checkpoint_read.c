@@ -236,6 +236,41 @@ static NB_FALLIBLE read_names(const json_t *o, NbModel *m, NbArena *scratch, NbE
     return nb_model_set_names(m, names, n < 1000000 ? (int)n : -1, err);
 }
 
+/* Zero points of the quantizers that the file names; an unknown name is an error: the file's codes
+ * would mean something else. */
+static NB_FALLIBLE read_zeros(const json_t *o, NbModel *m, NbError *err) {
+    const char *name = NULL;
+    json_t *value = NULL;
+    json_t *const zeros = json_object_get(o, "zeros");
+    if (!m->steps)
+        return NB_OK;
+    json_object_foreach(zeros, name, value) {
+        const NbNodeId id = nb_graph_find(&m->graph, name);
+        const double zero = json_number_value(value);
+        if (id < 0 || m->graph.node[id].op != NB_OP_QUANT)
+            return nb_fail(NB_ERR_FORMAT, err,
+                           "metadata 'model': zeros: the model has no quantizer '%s'", name);
+        NbQuantSpec *const spec = &m->graph.node[id].attr.quant;
+        if (!json_is_number(value) || zero != floor(zero) ||
+            zero < (double)nb_grid_lo(spec->grid) || zero > (double)nb_grid_hi(spec->grid))
+            return nb_fail(NB_ERR_FORMAT, err,
+                           "metadata 'model': zeros: '%s': an integer from %lld to %lld expected",
+                           name, (long long)nb_grid_lo(spec->grid),
+                           (long long)nb_grid_hi(spec->grid));
+        spec->zero = (float)zero;
+    }
+    for (NbNodeId id = 0; id < m->graph.n_nodes; id++)
+        nb_graph_set_kind(&m->graph, id);
+    return NB_OK;
+}
+
+/* Whether quantizers have given steps: the file's do, and the caller wants no other bits. */
+static bool has_steps(const json_t *o, const NbModelOptions *given, NbArena *scratch) {
+    const char *const text = json_string_value(json_object_get(o, "bits"));
+    const char *const wanted = given->bits ? nb_bits_text(given->bits, scratch) : text;
+    return json_is_true(json_object_get(o, "steps")) && text && wanted && strcmp(text, wanted) == 0;
+}
+
 /* What the file says, unless the caller says something else. */
 static NB_FALLIBLE read_options(const json_t *o, const NbModelOptions *given, NbArena *scratch,
                                 NbModelOptions *out, NbError *err) {
@@ -256,6 +291,7 @@ static NB_FALLIBLE read_options(const json_t *o, const NbModelOptions *given, Nb
     out->transfer = out->nc != nc;
     if (!out->hardtanh)
         out->hardtanh = json_is_true(json_object_get(o, "hardtanh")) ? "1" : "0";
+    out->steps |= has_steps(o, out, scratch);
     if (out->bits || json_is_true(json_object_get(o, "bits_from_file")))
         return NB_OK;
     NB_TRY(need_text(o, "bits", &text, err));
@@ -278,6 +314,7 @@ static NB_FALLIBLE rebuild(const json_t *o, const NbModelOptions *given, NbArena
     const json_int_t imgsz = json_integer_value(json_object_get(o, "imgsz"));
     out->imgsz = imgsz > 0 && imgsz <= 65536 ? (int)imgsz : 0;
     NB_TRY(read_anchors(o, &out->head, err));
+    NB_TRY(read_zeros(o, out, err));
     if (!options.transfer)
         return read_names(o, out, scratch, err);
     *mode = NB_LOAD_TRANSFER;

@@ -17,6 +17,7 @@ typedef struct NbModel {
     char **names;        /* [head.nc] */
     NbBits bits;         /* what was asked for, or what the file says */
     bool bits_from_file; /* the modules' own arguments decided */
+    bool steps;          /* quantizers hold given steps, see NbModelOptions */
     char *yaml;          /* text of the model file it was built from */
     char *yaml_path;     /* for messages */
     bool compat;         /* built as quantized-yolov5 builds it */
@@ -29,6 +30,10 @@ typedef struct NbModelOptions {
     const char *hardtanh; /* NULL: as the file says; "0", "1" */
     size_t memory_limit;  /* bytes a model may take; 0: 3 GiB */
     bool compat;          /* quantized-yolov5: clip 6 constant scales, no head bias, ... */
+    bool steps;           /* quantizers as post-training quantization wants them: each has its step
+                           * in a parameter of its own (P.weight_quant.step for every output
+                           * channel, P.act_quant.step), activations are unsigned codes with a zero
+                           * point */
     bool transfer;        /* a checkpoint of other classes than nc is no error: what fits by name
                            * and shape is taken from it, the rest starts anew */
 } NbModelOptions;

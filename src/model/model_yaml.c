@@ -477,6 +477,7 @@ static NB_FALLIBLE build_graph(File *f, const NbModelOptions *o, NbModel *m, NbE
                  .names = &f->names,
                  .bits = o->bits ? &m->bits : NULL,
                  .compat = o->compat,
+                 .steps = o->steps,
                  .bias_at_output = !o->compat,
                  .anchor_free = f->anchor_free,
                  .reg_max = (int)f->reg_max,
@@ -526,6 +527,7 @@ static NB_FALLIBLE build_model(File *f, NbBytes bytes, const NbModelOptions *o, 
         note_bits(m);
     NB_TRY(read_class_names(f, m, err));
     m->compat = o->compat;
+    m->steps = o->steps;
     m->yaml = nb_arena_string_n(&m->arena, (const char *)bytes.data, bytes.size);
     m->yaml_path = nb_arena_string(&m->arena, f->path);
     return m->yaml && m->yaml_path ? NB_OK : nb_fail_memory(err, "model");

@@ -11,6 +11,26 @@
 /* gram [columns][columns] += a^T b for a, b [samples][columns]. */
 void nb_gram_add(double *gram, const float *a, const float *b, size_t samples, size_t columns);
 
+/* Rows [first, first + 4) of the same for b = a; what lies left of the diagonal is not to be used
+ * before nb_gram_mirror. x [samples][stride], stride a multiple of 16 with zeros behind `columns`.
+ * Sums of up to 512 samples are in float32. first is a multiple of 4. */
+void nb_gram_add_rows(double *gram, const float *x, size_t samples, size_t stride, size_t columns,
+                      size_t first);
+
+/* out rows [first, first + 4) of [rows][columns] += left^T right, in the same way; left
+ * [samples][left_stride], a multiple of 4 >= rows. */
+void nb_gram_add_cross(double *out, const float *left, size_t left_stride, size_t rows,
+                       const float *right, size_t right_stride, size_t columns, size_t samples,
+                       size_t first);
+
+/* gram less samples times the products of means: sums of products of what differs from the mean.
+ * a mean [rows], b mean [columns]. */
+void nb_gram_centre(double *gram, const double *a, size_t rows, const double *b, size_t columns,
+                    double samples);
+
+/* Copies what lies right of the diagonal to the left of it. */
+void nb_gram_mirror(double *gram, size_t columns);
+
 /* Dot product with a fixed order of additions (eight partial sums). */
 double nb_gram_dot(const double *a, const double *b, size_t n);
 
