@@ -36,6 +36,14 @@ typedef struct Reader {
     NbError *err;
 } Reader;
 
+/* From 1. Newer versions of expat deprecate the calls that older ones have alone. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+static unsigned long line_of(XML_Parser parser) { return XML_GetCurrentLineNumber(parser); }
+
+static unsigned long column_of(XML_Parser parser) { return XML_GetCurrentColumnNumber(parser) + 1; }
+#pragma GCC diagnostic pop
+
 /* The first failure stops the parser and stays. */
 __attribute__((format(printf, 3, 4))) static void stop(Reader *r, NbStatus status,
                                                        const char *format, ...) {
@@ -46,9 +54,8 @@ __attribute__((format(printf, 3, 4))) static void stop(Reader *r, NbStatus statu
     va_start(args, format);
     (void)vsnprintf(why, sizeof why, format, args);
     va_end(args);
-    r->status =
-        nb_fail(status, r->err, "%s:%lu:%lu: %s", r->file, XML_GetCurrentLineNumber(r->parser),
-                XML_GetCurrentColumnNumber(r->parser) + 1, why);
+    r->status = nb_fail(status, r->err, "%s:%lu:%lu: %s", r->file, line_of(r->parser),
+                        column_of(r->parser), why);
     (void)XML_StopParser(r->parser, XML_FALSE);
 }
 
@@ -76,8 +83,7 @@ static void begin_object(Reader *r) {
         return;
     }
     r->has = 0;
-    r->out->object[r->out->n] =
-        (NbVocObject){.name = "", .line = (int)XML_GetCurrentLineNumber(r->parser)};
+    r->out->object[r->out->n] = (NbVocObject){.name = "", .line = (int)line_of(r->parser)};
 }
 
 static void XMLCALL on_start(void *user, const XML_Char *name, const XML_Char **attribute) {
@@ -218,9 +224,8 @@ static NbStatus parse(Reader *r, NbBytes bytes) {
         const enum XML_Error code = XML_GetErrorCode(r->parser);
         if (code == XML_ERROR_NO_MEMORY)
             return nb_fail_memory(r->err, r->file);
-        return nb_fail(NB_ERR_FORMAT, r->err, "%s:%lu:%lu: %s", r->file,
-                       XML_GetCurrentLineNumber(r->parser),
-                       XML_GetCurrentColumnNumber(r->parser) + 1, XML_ErrorString(code));
+        return nb_fail(NB_ERR_FORMAT, r->err, "%s:%lu:%lu: %s", r->file, line_of(r->parser),
+                       column_of(r->parser), XML_ErrorString(code));
     }
     return r->status;
 }
