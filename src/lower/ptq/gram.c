@@ -25,14 +25,8 @@ void nb_gram_add(double *gram, const float *a, const float *b, size_t samples, s
 
 enum { TILE_ROWS = 4, TILE = 16, FLOAT_SAMPLES = 512 };
 
-typedef struct Side {
-    const float *x; /* [samples][stride] */
-    size_t stride;
-    size_t count; /* valid columns */
-} Side;
-
 /* Rows i to i + 3 and columns j to j + 15 of out [..][columns] += a^T b. */
-static void add_tile(double *out, Side a, Side b, size_t samples, size_t i, size_t j) {
+static void add_tile(double *out, NbGramSide a, NbGramSide b, size_t samples, size_t i, size_t j) {
     float sum[TILE_ROWS][TILE] = {{0.0F}};
     for (size_t s = 0; s < samples; s++) {
         const float *const left = a.x + s * a.stride + i;
@@ -46,11 +40,12 @@ static void add_tile(double *out, Side a, Side b, size_t samples, size_t i, size
             out[(i + r) * b.count + j + k] += (double)sum[r][k];
 }
 
-static void add_rows(double *out, Side a, Side b, size_t samples, size_t first, size_t from) {
+static void add_rows(double *out, NbGramSide a, NbGramSide b, size_t samples, size_t first,
+                     size_t from) {
     for (size_t at = 0; at < samples; at += FLOAT_SAMPLES) {
         const size_t n = samples - at < FLOAT_SAMPLES ? samples - at : FLOAT_SAMPLES;
-        const Side left = {a.x + at * a.stride, a.stride, a.count};
-        const Side right = {b.x + at * b.stride, b.stride, b.count};
+        const NbGramSide left = {a.x + at * a.stride, a.stride, a.count};
+        const NbGramSide right = {b.x + at * b.stride, b.stride, b.count};
         for (size_t j = from; j < b.count; j += TILE)
             add_tile(out, left, right, n, first, j);
     }
@@ -58,16 +53,13 @@ static void add_rows(double *out, Side a, Side b, size_t samples, size_t first, 
 
 void nb_gram_add_rows(double *gram, const float *x, size_t samples, size_t stride, size_t columns,
                       size_t first) {
-    const Side side = {x, stride, columns};
+    const NbGramSide side = {x, stride, columns};
     add_rows(gram, side, side, samples, first, first / TILE * TILE);
 }
 
-void nb_gram_add_cross(double *out, const float *left, size_t left_stride, size_t rows,
-                       const float *right, size_t right_stride, size_t columns, size_t samples,
+void nb_gram_add_cross(double *out, NbGramSide left, NbGramSide right, size_t samples,
                        size_t first) {
-    const Side a = {left, left_stride, rows};
-    const Side b = {right, right_stride, columns};
-    add_rows(out, a, b, samples, first, 0);
+    add_rows(out, left, right, samples, first, 0);
 }
 
 void nb_gram_centre(double *gram, const double *a, size_t rows, const double *b, size_t columns,

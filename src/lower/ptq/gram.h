@@ -17,10 +17,15 @@ void nb_gram_add(double *gram, const float *a, const float *b, size_t samples, s
 void nb_gram_add_rows(double *gram, const float *x, size_t samples, size_t stride, size_t columns,
                       size_t first);
 
-/* out rows [first, first + 4) of [rows][columns] += left^T right, in the same way; left
- * [samples][left_stride], a multiple of 4 >= rows. */
-void nb_gram_add_cross(double *out, const float *left, size_t left_stride, size_t rows,
-                       const float *right, size_t right_stride, size_t columns, size_t samples,
+typedef struct NbGramSide {
+    const float *x; /* [samples][stride] */
+    size_t stride;
+    size_t count; /* columns that count */
+} NbGramSide;
+
+/* out rows [first, first + 4) of [left.count][right.count] += left^T right, in the same way;
+ * left.stride is a multiple of 4. */
+void nb_gram_add_cross(double *out, NbGramSide left, NbGramSide right, size_t samples,
                        size_t first);
 
 /* gram less samples times the products of means: sums of products of what differs from the mean.

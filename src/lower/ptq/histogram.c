@@ -166,37 +166,48 @@ static NbPtqScale by_percentile(const Values *v, double percent, NbGrid grid) {
     return between(fminf(v->value[first], 0.0F), fmaxf(v->value[last], 0.0F), grid);
 }
 
+/* The bins of one code, and what lies in them: counts, those that are clipped apart. */
+typedef struct Coded {
+    size_t begin, end;
+    double inside, bins, clipped;
+} Coded;
+
+static float free_code(const Values *v, size_t i, NbPtqScale s) {
+    return rintf(v->value[i] / s.step) + s.zero;
+}
+
+static bool is_out(float code, const float range[2]) { return code < range[0] || code > range[1]; }
+
+/* From bin `begin` on. */
+static Coded code_at(const Values *v, size_t begin, NbPtqScale s, const float range[2]) {
+    Coded c = {.begin = begin, .end = begin};
+    const float code = fminf(fmaxf(free_code(v, begin, s), range[0]), range[1]);
+    for (; c.end < v->n; c.end++) {
+        const float free = free_code(v, c.end, s);
+        if (fminf(fmaxf(free, range[0]), range[1]) != code)
+            break;
+        const bool out = is_out(free, range);
+        c.clipped += out ? v->count[c.end] : 0.0;
+        c.inside += out ? 0.0 : v->count[c.end];
+        c.bins += out ? 0.0 : 1.0;
+    }
+    return c;
+}
+
 /* Divergence of the clipped distribution from what its codes can tell: each code's count is spread
  * evenly over those of its values that occur. What is clipped counts at the ends. */
 static double divergence(const Values *v, NbPtqScale s, NbGrid grid) {
-    const float lo = (float)nb_grid_lo(grid);
-    const float hi = (float)nb_grid_hi(grid);
+    const float range[2] = {(float)nb_grid_lo(grid), (float)nb_grid_hi(grid)};
     double sum = 0.0;
     for (size_t i = 0; i < v->n;) {
-        const float code = fminf(fmaxf(rintf(v->value[i] / s.step) + s.zero, lo), hi);
-        size_t end = i;
-        double inside = 0.0; /* counts and bins of this code, clipped ones apart */
-        double clipped = 0.0;
-        double bins = 0.0;
-        for (; end < v->n; end++) {
-            const float free = rintf(v->value[end] / s.step) + s.zero;
-            if (fminf(fmaxf(free, lo), hi) != code)
-                break;
-            const bool out = free < lo || free > hi;
-            clipped += out ? v->count[end] : 0.0;
-            inside += out ? 0.0 : v->count[end];
-            bins += out ? 0.0 : 1.0;
-        }
-        const double each = fmax(inside, 1.0) / fmax(bins, 1.0) / v->total;
-        bool first = true; /* the bin that takes what was clipped */
-        for (size_t k = i; k < end; k++) {
-            const float free = rintf(v->value[k] / s.step) + s.zero;
-            const bool out = free < lo || free > hi;
-            const double p = ((out ? 0.0 : v->count[k]) + (first ? clipped : 0.0)) / v->total;
+        const Coded c = code_at(v, i, s, range);
+        const double each = fmax(c.inside, 1.0) / fmax(c.bins, 1.0) / v->total;
+        for (size_t k = c.begin; k < c.end; k++) {
+            const double own = is_out(free_code(v, k, s), range) ? 0.0 : v->count[k];
+            const double p = (own + (k == c.begin ? c.clipped : 0.0)) / v->total;
             sum += p > 0.0 ? p * log(p / each) : 0.0;
-            first = false;
         }
-        i = end;
+        i = c.end;
     }
     return sum;
 }

@@ -206,8 +206,8 @@ static void add_group(const NbPtqRun *run, NbPtqWork *w, size_t group) {
     for (size_t row = 0; row < n; row += 4)
         nb_gram_add_rows(w->gram + group * n * n, x, w->n_rows, w->view.stride, n, row);
     for (size_t row = 0; row < each; row += 4)
-        nb_gram_add_cross(w->cross + group * each * n, y, w->out_stride, each, x, w->view.stride, n,
-                          w->n_rows, row);
+        nb_gram_add_cross(w->cross + group * each * n, (NbGramSide){y, w->out_stride, each},
+                          (NbGramSide){x, w->view.stride, n}, w->n_rows, row);
 }
 
 static void gram_work(void *user, int index, int worker) {
@@ -224,8 +224,9 @@ static void gram_work(void *user, int index, int worker) {
     else if (4 * at < n)
         nb_gram_add_rows(w->gram, w->rows, w->n_rows, w->view.stride, n, 4 * at);
     else
-        nb_gram_add_cross(w->cross, w->outputs, w->out_stride, w->layer.rows, w->rows,
-                          w->view.stride, n, w->n_rows, 4 * (at - (n + 3) / 4));
+        nb_gram_add_cross(w->cross, (NbGramSide){w->outputs, w->out_stride, w->layer.rows},
+                          (NbGramSide){w->rows, w->view.stride, n}, w->n_rows,
+                          4 * (at - (n + 3) / 4));
 }
 
 typedef struct Range {

@@ -323,7 +323,7 @@ static double weight_sqnr(const NbPtqRun *run, const NbPtqWork *w, double *off) 
     const float *const before = nb_f32(&run->real.node[l->weight].param);
     double energy[2] = {0.0, 0.0};
     for (size_t r = 0; r < l->rows; r++) {
-        const double *const gram = w->gram + r / (l->rows / l->groups) * n * n;
+        const double *const gram = w->gram + r * l->groups / l->rows * n * n;
         for (size_t part = 0; part < 2; part++) {
             for (size_t c = 0; c < n; c++)
                 off[c] = (double)before[r * n + c] - (part ? (double)now[r * n + c] : 0.0);
