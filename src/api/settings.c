@@ -119,7 +119,7 @@ static const Limits limits[] = {
     {NB_OPT_fraction, 1e-9, 1},
     {NB_OPT_calib_limit, 0, INT32_MAX},
     {NB_OPT_percentile, 50, 100},
-    {NB_OPT_passes, 1, 10000},
+    {NB_OPT_passes, 0, 10000},
     {NB_OPT_pixels, 1, 4096},
     {NB_OPT_patience, 0, INT32_MAX},
     {NB_OPT_close_mosaic, 0, INT32_MAX},

@@ -21,7 +21,7 @@ NbPtqOptions nb_ptq_defaults(void) {
                           .adapt = true,
                           .adapt_damp = 0.02,
                           .pixels = 256,
-                          .passes = 24};
+                          .passes = 0};
 }
 
 /* ---- preparation ---- */
@@ -134,11 +134,12 @@ static NB_FALLIBLE prepare(NbPtqRun *run, NbError *err) {
     if (p->count < 1)
         return nb_fail(NB_ERR_ARGUMENT, err, "calibration: expected pictures, found none");
     if (run->options->pixels < 1 || run->options->pixels > NB_PTQ_MOST_PIXELS ||
-        run->options->passes < 1)
-        return nb_fail(NB_ERR_ARGUMENT, err,
-                       "calibration: expected 1 to %d pixels and at least one pass, found %d and "
-                       "%d",
-                       NB_PTQ_MOST_PIXELS, run->options->pixels, run->options->passes);
+        run->options->passes < 0)
+        return nb_fail(
+            NB_ERR_ARGUMENT, err,
+            "calibration: expected 1 to %d pixels and no less than 0 passes, found %d and "
+            "%d",
+            NB_PTQ_MOST_PIXELS, run->options->pixels, run->options->passes);
     nb_ptq_fold(run->g);
     NB_TRY(nb_graph_copy(run->g, run->arena, &run->real, err));
     NB_TRY(nb_graph_infer(&run->real, p->batch, p->height, p->width, err));
@@ -379,10 +380,22 @@ static NB_FALLIBLE solve(NbPtqRun *run, size_t first, size_t end, NbArena *arena
     return NB_OK;
 }
 
+/* Eight bits leave little that later layers have to follow: fewer passes do. */
+static int usual_passes(const NbPtqRun *run, int depths) {
+    enum { PASSES_OF_8_BITS = 8 };
+    for (size_t i = 0; i < run->n_work; i++) {
+        const NbNodeId quant = run->work[i].layer.quant;
+        if (quant >= 0 && run->g->node[quant].attr.quant.grid.bits < 8)
+            return depths;
+    }
+    return PASSES_OF_8_BITS;
+}
+
 /* The layers whose depth lies in one part of all depths make one pass. */
 static NB_FALLIBLE quantize_weights(NbPtqRun *run, NbError *err) {
     const int depths = run->n_work ? run->work[run->n_work - 1].layer.depth + 1 : 0;
-    const int passes = run->options->passes < depths ? run->options->passes : depths;
+    const int wanted = run->options->passes ? run->options->passes : usual_passes(run, depths);
+    const int passes = wanted < depths ? wanted : depths;
     run->all += passes;
     NB_TRY(share_data(run->g, run->arena, &run->current, err));
     bypass(&run->current);

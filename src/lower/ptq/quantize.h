@@ -49,7 +49,8 @@ typedef struct NbPtqOptions {
                  * float network's outputs best from the quantized inputs */
     double adapt_damp; /* share of the mean diagonal that holds them to what they were: 0.02 */
     int pixels;        /* of a layer's output that are looked at in each picture: 256 */
-    int passes; /* of the quantized network over the pictures: depths are cut into so many parts */
+    int passes; /* of the quantized network over the pictures: depths are cut into so many parts; 0:
+                 * one for each depth, 8 when all weights have 8 bits */
     uint64_t seed;
     NbPool *pool; /* NULL: the calling thread */
     /* NULL, or told of progress; true ends the run with NB_ERR_STOPPED. */
