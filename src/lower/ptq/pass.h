@@ -17,6 +17,7 @@ typedef struct NbPtqWork {
     size_t pixels; /* looked at in each picture */
 
     /* while the layer is being quantized */
+    bool leads; /* nothing in front of it is quantized in the same pass */
     double samples;
     double *mean;   /* [groups][columns]: of the quantized network's inputs */
     double *target; /* [rows]: mean of the float network's outputs, without the bias */

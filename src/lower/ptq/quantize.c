@@ -233,11 +233,22 @@ typedef struct Solve {
     NbError *error;
 } Solve;
 
-/* The mean of the float network's outputs, through the bias. */
+/* What rounding took from the mean of one output. */
+static double lost_by_rounding(const float *before, const float *now, const double *mean,
+                               size_t n) {
+    double lost = 0.0;
+    for (size_t c = 0; c < n; c++)
+        lost += ((double)before[c] - (double)now[c]) * mean[c];
+    return lost;
+}
+
+/* The mean of the float network's outputs, through the bias; of layers that do not lead, the mean
+ * that their own rounding changed. */
 static void correct_bias(const NbPtqRun *run, const NbPtqWork *w) {
     const NbPtqLayer *const l = &w->layer;
     const size_t each = l->rows / l->groups;
     const float *const now = nb_f32(&run->g->node[l->weight].param);
+    const float *const before = nb_f32(&run->real.node[l->weight].param);
     float *const bias = l->bias >= 0 ? nb_f32(&run->g->node[l->bias].param) : NULL;
     const bool inside = l->bias >= 0 && run->g->node[l->conv].n_in == 3; /* the target has it */
     for (size_t r = 0; bias && r < l->rows; r++) {
@@ -245,6 +256,9 @@ static void correct_bias(const NbPtqRun *run, const NbPtqWork *w) {
         double lost = w->target[r] - (inside ? (double)bias[r] : 0.0);
         for (size_t c = 0; c < l->columns; c++)
             lost -= (double)now[r * l->columns + c] * mean[c];
+        if (!w->leads)
+            lost =
+                lost_by_rounding(before + r * l->columns, now + r * l->columns, mean, l->columns);
         bias[r] = (float)((double)bias[r] + lost);
     }
 }
@@ -299,7 +313,7 @@ static NB_FALLIBLE round_group(const NbPtqRun *run, const NbPtqWork *w, size_t g
     if (!energy)
         return nb_fail_memory(err, "rounding");
     double sum = 0.0;
-    if (run->options->adapt)
+    if (run->options->adapt && w->leads)
         NB_TRY(adapt(run, w, group, arena, err));
     for (size_t c = 0; c < n; c++)
         sum += energy[c] = gram[c * (n + 1)];
@@ -368,6 +382,10 @@ static NB_FALLIBLE solve(NbPtqRun *run, size_t first, size_t end, NbArena *arena
                .error = NB_NEW(arena, NbError, n)};
     if (!s.status || !s.error)
         return nb_fail_memory(err, "rounding");
+    /* What the layers before this pass lost is made up for once, by those that come first: if all
+     * did so, each would add the whole correction. */
+    for (size_t i = first; i < end; i++)
+        run->work[i].leads = run->work[i].layer.depth == run->work[first].layer.depth;
     NB_TRY(nb_ptq_measure(run, first, end, arena, err));
     nb_pool_run(run->options->pool, (int)n, solve_work, &s);
     for (size_t i = first; i < end; i++) {

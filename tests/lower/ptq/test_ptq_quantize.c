@@ -212,6 +212,19 @@ static void the_recipe_beats_its_parts(void **state) {
         fail_msg("all %.2f dB, without adapting %.2f dB, nearest %.2f dB", got[0], got[1], got[2]);
 }
 
+/* Layers of one pass must not each make up for the same loss. */
+static void few_passes_do_no_harm(void **state) {
+    Case c;
+    NbPtqOptions options = few_passes();
+    (void)state;
+    options.passes = 3;
+    start(&c, "w4a8:*cv1*=w8a4");
+    const double got = quantized_sqnr(&c, &options);
+    if (got < 10.0)
+        fail_msg("%.1f dB, at least 10 expected", got);
+    finish(&c);
+}
+
 static void threads_change_nothing(void **state) {
     Case one;
     Case more;
@@ -293,10 +306,10 @@ static void histograms_choose_ranges(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(histograms_choose_ranges), cmocka_unit_test(folding_keeps_the_function),
-        cmocka_unit_test(outputs_stay_close),       cmocka_unit_test(the_recipe_beats_its_parts),
-        cmocka_unit_test(threads_change_nothing),   cmocka_unit_test(a_checkpoint_gives_it_back),
-        cmocka_unit_test(nan_is_refused),
+        cmocka_unit_test(histograms_choose_ranges),   cmocka_unit_test(folding_keeps_the_function),
+        cmocka_unit_test(outputs_stay_close),         cmocka_unit_test(the_recipe_beats_its_parts),
+        cmocka_unit_test(threads_change_nothing),     cmocka_unit_test(few_passes_do_no_harm),
+        cmocka_unit_test(a_checkpoint_gives_it_back), cmocka_unit_test(nan_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
