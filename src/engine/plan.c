@@ -329,59 +329,50 @@ static NB_FALLIBLE add_input(Planner *p, NbNodeId id, NbError *err) {
     return NB_OK;
 }
 
+static NB_FALLIBLE add_param(Planner *p, NbNodeId id, NbError *err) {
+    return p->g->node[id].param.data ? NB_OK : nb_fail(NB_ERR_ARGUMENT, err, "it has no data");
+}
+
+/* Steps of convolutions are those of what reads their sums. */
+static NB_FALLIBLE check_conv(Planner *p, NbNodeId id, NbError *err) {
+    return p->g->node[id].kind == NB_VALUE_SUM
+               ? NB_OK
+               : nb_fail(NB_ERR_UNSUPPORTED, err, "its weights are not integers; lower first");
+}
+
+static NB_FALLIBLE add_maxpool(Planner *p, NbNodeId id, NbError *err) {
+    return add_moved(p, id, nb_step_maxpool, err);
+}
+
+static NB_FALLIBLE add_upsample(Planner *p, NbNodeId id, NbError *err) {
+    return add_moved(p, id, nb_step_upsample, err);
+}
+
+static NB_FALLIBLE add_concat(Planner *p, NbNodeId id, NbError *err) {
+    return add_moved(p, id, nb_step_concat, err);
+}
+
+static NB_FALLIBLE add_pad(Planner *p, NbNodeId id, NbError *err) {
+    return add_moved(p, id, nb_step_pad, err);
+}
+
+/* What integer graphs are made of. */
+static NbStatus (*const add_op[NB_OP_COUNT])(Planner *p, NbNodeId id, NbError *err) = {
+    [NB_OP_PARAM] = add_param,       [NB_OP_INPUT] = add_input,
+    [NB_OP_CONV] = check_conv,       [NB_OP_THRESHOLD] = add_threshold,
+    [NB_OP_DEQUANT] = add_dequant,   [NB_OP_MAXPOOL] = add_maxpool,
+    [NB_OP_UPSAMPLE] = add_upsample, [NB_OP_CONCAT] = add_concat,
+    [NB_OP_PAD] = add_pad,           [NB_OP_ADD] = add_sum,
+};
+
 static NB_FALLIBLE add_node(Planner *p, NbNodeId id, NbError *err) {
     const NbNode *node = &p->g->node[id];
     if (!p->needed[id] || p->e->plane[id]) /* made already: a pool in a convolution's step */
         return NB_OK;
-    switch (node->op) {
-    case NB_OP_PARAM:
-        return node->param.data ? NB_OK : nb_fail(NB_ERR_ARGUMENT, err, "it has no data");
-    case NB_OP_CONV:
-        return node->kind == NB_VALUE_SUM
-                   ? NB_OK
-                   : nb_fail(NB_ERR_UNSUPPORTED, err, "its weights are not integers; lower first");
-    case NB_OP_INPUT: return add_input(p, id, err);
-    case NB_OP_THRESHOLD: return add_threshold(p, id, err);
-    case NB_OP_DEQUANT: return add_dequant(p, id, err);
-    case NB_OP_MAXPOOL: return add_moved(p, id, nb_step_maxpool, err);
-    case NB_OP_UPSAMPLE: return add_moved(p, id, nb_step_upsample, err);
-    case NB_OP_CONCAT: return add_moved(p, id, nb_step_concat, err);
-    case NB_OP_PAD: return add_moved(p, id, nb_step_pad, err);
-    case NB_OP_ADD: return add_sum(p, id, err);
-    case NB_OP_SLICE:
-    case NB_OP_TRANSPOSE:
-    case NB_OP_RESHAPE:
-    case NB_OP_DETACH:
+    if (add_op[node->op])
+        return add_op[node->op](p, id, err);
+    if (node->kind == NB_VALUE_CODED && node->scale_source != id) /* of others */
         return nb_fail(NB_ERR_UNSUPPORTED, err, "the integer engine does not move codes this way");
-    case NB_OP_SUB:
-    case NB_OP_MUL:
-    case NB_OP_DIV:
-    case NB_OP_MATMUL:
-    case NB_OP_SOFTMAX:
-    case NB_OP_MAP:
-    case NB_OP_COMBINE:
-    case NB_OP_WHERE:
-    case NB_OP_REDUCE:
-    case NB_OP_POOL:
-    case NB_OP_CONV_TRANSPOSE:
-    case NB_OP_RESIZE:
-    case NB_OP_GATHER:
-    case NB_OP_EXPAND:
-    case NB_OP_PAD_ND:
-    case NB_OP_TOPK:
-    case NB_OP_NMS:
-    case NB_OP_CAST:
-    case NB_OP_QUANTIZE:
-    case NB_OP_QUANT:
-    case NB_OP_BATCHNORM:
-    case NB_OP_RELU:
-    case NB_OP_LEAKY_RELU:
-    case NB_OP_SILU:
-    case NB_OP_SIGMOID:
-    case NB_OP_HARDTANH:
-    case NB_OP_SCALE:
-    case NB_OP_COUNT: break;
-    }
     return nb_fail(NB_ERR_UNSUPPORTED, err, "it computes with real numbers; lower the graph first");
 }
 

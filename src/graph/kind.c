@@ -20,53 +20,60 @@ static NbValueKind kind_of_add(const NbGraph *g, const NbNode *node) {
     return NB_VALUE_CODED;
 }
 
+static NbValueKind kind_of_input(const NbGraph *g, const NbNode *node) {
+    (void)g;
+    return node->attr.input.real ? NB_VALUE_REAL : NB_VALUE_CODED;
+}
+
+static NbValueKind kind_of_quantize(const NbGraph *g, const NbNode *node) {
+    (void)g;
+    return node->attr.quantize.real ? NB_VALUE_REAL : NB_VALUE_CODED;
+}
+
+static NbValueKind always_coded(const NbGraph *g, const NbNode *node) {
+    (void)g;
+    (void)node;
+    return NB_VALUE_CODED;
+}
+
+static NbValueKind passed_on(const NbGraph *g, const NbNode *node) {
+    return g->node[node->in[0]].kind;
+}
+
+static NbValueKind kind_of_concat(const NbGraph *g, const NbNode *node) {
+    return all_coded(g, node) ? NB_VALUE_CODED : NB_VALUE_REAL;
+}
+
+static NbValueKind kind_of_param(const NbGraph *g, const NbNode *node) {
+    (void)g;
+    return node->param.dtype == NB_F32 ? NB_VALUE_REAL : NB_VALUE_SUM;
+}
+
+static NbValueKind kind_of_conv(const NbGraph *g, const NbNode *node) {
+    return g->node[node->in[1]].kind == NB_VALUE_SUM ? NB_VALUE_SUM : NB_VALUE_REAL;
+}
+
+/* Operators that are not here give real numbers. */
+static NbValueKind (*const rule[NB_OP_COUNT])(const NbGraph *g, const NbNode *node) = {
+    [NB_OP_INPUT] = kind_of_input,
+    [NB_OP_PARAM] = kind_of_param,
+    [NB_OP_QUANT] = always_coded,
+    [NB_OP_THRESHOLD] = always_coded,
+    [NB_OP_QUANTIZE] = kind_of_quantize,
+    [NB_OP_CONV] = kind_of_conv,
+    [NB_OP_ADD] = kind_of_add,
+    [NB_OP_CONCAT] = kind_of_concat,
+    [NB_OP_MAXPOOL] = passed_on,
+    [NB_OP_UPSAMPLE] = passed_on,
+    [NB_OP_PAD] = passed_on,
+    [NB_OP_SLICE] = passed_on,
+    [NB_OP_TRANSPOSE] = passed_on,
+    [NB_OP_RESHAPE] = passed_on,
+    [NB_OP_DETACH] = passed_on,
+};
+
 static NbValueKind kind_of(const NbGraph *g, const NbNode *node) {
-    switch (node->op) {
-    case NB_OP_INPUT: return node->attr.input.real ? NB_VALUE_REAL : NB_VALUE_CODED;
-    case NB_OP_QUANTIZE: return node->attr.quantize.real ? NB_VALUE_REAL : NB_VALUE_CODED;
-    case NB_OP_QUANT:
-    case NB_OP_THRESHOLD: return NB_VALUE_CODED;
-    case NB_OP_MAXPOOL:
-    case NB_OP_UPSAMPLE:
-    case NB_OP_PAD:
-    case NB_OP_SLICE:
-    case NB_OP_TRANSPOSE:
-    case NB_OP_RESHAPE:
-    case NB_OP_DETACH: return g->node[node->in[0]].kind;
-    case NB_OP_CONCAT: return all_coded(g, node) ? NB_VALUE_CODED : NB_VALUE_REAL;
-    case NB_OP_ADD: return kind_of_add(g, node);
-    case NB_OP_PARAM: return node->param.dtype == NB_F32 ? NB_VALUE_REAL : NB_VALUE_SUM;
-    case NB_OP_CONV:
-        return g->node[node->in[1]].kind == NB_VALUE_SUM ? NB_VALUE_SUM : NB_VALUE_REAL;
-    case NB_OP_BATCHNORM:
-    case NB_OP_RELU:
-    case NB_OP_LEAKY_RELU:
-    case NB_OP_SILU:
-    case NB_OP_SIGMOID:
-    case NB_OP_HARDTANH:
-    case NB_OP_SCALE:
-    case NB_OP_SUB:
-    case NB_OP_MUL:
-    case NB_OP_DIV:
-    case NB_OP_MATMUL:
-    case NB_OP_SOFTMAX:
-    case NB_OP_MAP:
-    case NB_OP_COMBINE:
-    case NB_OP_WHERE:
-    case NB_OP_REDUCE:
-    case NB_OP_POOL:
-    case NB_OP_CONV_TRANSPOSE:
-    case NB_OP_RESIZE:
-    case NB_OP_GATHER:
-    case NB_OP_EXPAND:
-    case NB_OP_PAD_ND:
-    case NB_OP_TOPK:
-    case NB_OP_NMS:
-    case NB_OP_CAST:
-    case NB_OP_DEQUANT:
-    case NB_OP_COUNT: break;
-    }
-    return NB_VALUE_REAL;
+    return rule[node->op] ? rule[node->op](g, node) : NB_VALUE_REAL;
 }
 
 /* Two learned values: the same node, or both never trained and equal. */

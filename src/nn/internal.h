@@ -254,6 +254,9 @@ NB_FALLIBLE nb_nn_place(NbExecutor *x, NbError *err);
 /* plan.c: which nodes matter, convs and chains */
 NB_FALLIBLE nb_nn_analyse(NbExecutor *x, NbError *err);
 
+/* How many of the first inputs are activations, or operands that are constants. */
+int nb_nn_activations_in(const NbNode *node);
+
 /* layouts.c: NHWC or row-major */
 void nb_nn_choose_layouts(NbExecutor *x);
 

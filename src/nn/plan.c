@@ -15,8 +15,7 @@ static bool takes_operands(NbOp op) {
            op == NB_OP_MATMUL;
 }
 
-/* How many of the first inputs are activations. */
-static int activations_in(const NbNode *node) {
+int nb_nn_activations_in(const NbNode *node) {
     if (node->op == NB_OP_INPUT || node->op == NB_OP_PARAM)
         return 0;
     return takes_operands(node->op) || node->op == NB_OP_CONCAT ? node->n_in : 1;
@@ -76,7 +75,7 @@ static bool stays_in_picture(const NbExecutor *x, const NbNode *node) {
 
 /* Constants may be operands, without a gradient. */
 static NB_FALLIBLE check_inputs(const NbExecutor *x, const NbNode *node, NbError *err) {
-    for (int i = 0; i < activations_in(node); i++) {
+    for (int i = 0; i < nb_nn_activations_in(node); i++) {
         const NbNode *const in = &x->g->node[node->in[i]];
         const bool constant =
             takes_operands(node->op) && in->op == NB_OP_PARAM && in->param.dtype == NB_F32;
@@ -183,7 +182,7 @@ static void count_readers(NbExecutor *x) {
         const NbNnValue *v = &x->value[id];
         if (!v->live || !v->is_activation || v->source != id)
             continue;
-        for (int i = 0; i < activations_in(&x->g->node[id]); i++)
+        for (int i = 0; i < nb_nn_activations_in(&x->g->node[id]); i++)
             x->value[x->value[x->g->node[id].in[i]].source].readers++;
     }
     for (int i = x->options.first_output; i < x->g->n_outputs; i++)

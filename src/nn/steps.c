@@ -72,7 +72,8 @@ static NbNodeId source_of(const NbExecutor *x, NbNodeId id, int i) {
 }
 
 /* A step that computes node `id` from all its activations. */
-static NB_FALLIBLE forward_step(NbExecutor *x, NbNnRun *run, NbNodeId id, int n_in, NbError *err) {
+static NB_FALLIBLE forward_step(NbExecutor *x, NbNnRun *run, NbNodeId id, NbError *err) {
+    const int n_in = nb_nn_activations_in(&x->g->node[id]);
     NB_TRY(take_value(x, id, err));
     NB_TRY(add_step(x, &(NbNnStep){.run = run, .node = id, .unit = x->value[id].conv}, err));
     for (int i = 0; i < n_in; i++)
@@ -126,64 +127,62 @@ static bool is_plain_sum(const NbExecutor *x, NbNodeId id) {
     return node->op == NB_OP_ADD;
 }
 
+/* How nodes outside of chains are computed: by a step over their activations, or as `plan` says. */
+typedef struct NodePlan {
+    NbNnRun *run;
+    NbStatus (*plan)(NbExecutor *x, NbNodeId id, NbError *err);
+} NodePlan;
+
+static NB_FALLIBLE pool_forward(NbExecutor *x, NbNodeId id, NbError *err) {
+    needs_scratch(x, nb_nn_pool_scratch(&x->value[id]));
+    return forward_step(x, nb_nn_pool_forward, id, err);
+}
+
+static NB_FALLIBLE arithmetic_forward(NbExecutor *x, NbNodeId id, NbError *err) {
+    return forward_step(x, is_plain_sum(x, id) ? nb_nn_add_forward : nb_nn_arithmetic_forward, id,
+                        err);
+}
+
+static NB_FALLIBLE matmul_forward(NbExecutor *x, NbNodeId id, NbError *err) {
+    needs_scratch(x, nb_nn_matmul_scratch(x, id));
+    return forward_step(x, nb_nn_matmul_forward, id, err);
+}
+
+static NB_FALLIBLE softmax_forward(NbExecutor *x, NbNodeId id, NbError *err) {
+    needs_scratch(x, nb_nn_softmax_scratch(x, id));
+    return forward_step(x, nb_nn_softmax_forward, id, err);
+}
+
+static const NodePlan forward[NB_OP_COUNT] = {
+    [NB_OP_INPUT] = {.run = nb_nn_input_forward},
+    [NB_OP_CONV] = {.run = nb_nn_conv_forward},
+    [NB_OP_MAXPOOL] = {.plan = pool_forward},
+    [NB_OP_UPSAMPLE] = {.run = nb_nn_upsample_forward},
+    [NB_OP_PAD] = {.run = nb_nn_pad_forward},
+    [NB_OP_CONCAT] = {.run = nb_nn_concat_forward},
+    [NB_OP_ADD] = {.plan = arithmetic_forward},
+    [NB_OP_SUB] = {.plan = arithmetic_forward},
+    [NB_OP_MUL] = {.plan = arithmetic_forward},
+    [NB_OP_DIV] = {.plan = arithmetic_forward},
+    [NB_OP_MATMUL] = {.plan = matmul_forward},
+    [NB_OP_SOFTMAX] = {.plan = softmax_forward},
+    [NB_OP_SLICE] = {.run = nb_nn_move_forward},
+    [NB_OP_TRANSPOSE] = {.run = nb_nn_move_forward},
+    [NB_OP_RESHAPE] = {.run = nb_nn_move_forward},
+};
+
 static NB_FALLIBLE node_forward(NbExecutor *x, NbNodeId id, NbError *err) {
     const NbNode *const node = &x->g->node[id];
+    const NodePlan *const how = &forward[node->op];
     const int chain = x->value[id].chain;
     if (chain >= 0)
         return x->chain[chain].tail == id ? chain_forward(x, chain, err) : NB_OK;
-    switch (node->op) {
-    case NB_OP_INPUT: return forward_step(x, nb_nn_input_forward, id, 0, err);
-    case NB_OP_CONV: return forward_step(x, nb_nn_conv_forward, id, 1, err);
-    case NB_OP_MAXPOOL:
-        needs_scratch(x, nb_nn_pool_scratch(&x->value[id]));
-        return forward_step(x, nb_nn_pool_forward, id, 1, err);
-    case NB_OP_UPSAMPLE: return forward_step(x, nb_nn_upsample_forward, id, 1, err);
-    case NB_OP_PAD: return forward_step(x, nb_nn_pad_forward, id, 1, err);
-    case NB_OP_CONCAT: return forward_step(x, nb_nn_concat_forward, id, node->n_in, err);
-    case NB_OP_ADD:
-    case NB_OP_SUB:
-    case NB_OP_MUL:
-    case NB_OP_DIV:
-        return forward_step(x, is_plain_sum(x, id) ? nb_nn_add_forward : nb_nn_arithmetic_forward,
-                            id, node->n_in, err);
-    case NB_OP_MATMUL:
-        needs_scratch(x, nb_nn_matmul_scratch(x, id));
-        return forward_step(x, nb_nn_matmul_forward, id, node->n_in, err);
-    case NB_OP_SOFTMAX:
-        needs_scratch(x, nb_nn_softmax_scratch(x, id));
-        return forward_step(x, nb_nn_softmax_forward, id, 1, err);
-    case NB_OP_SLICE:
-    case NB_OP_TRANSPOSE:
-    case NB_OP_RESHAPE: return forward_step(x, nb_nn_move_forward, id, 1, err);
-    case NB_OP_PARAM:
-    case NB_OP_QUANT:
-    case NB_OP_BATCHNORM:
-    case NB_OP_RELU:
-    case NB_OP_LEAKY_RELU:
-    case NB_OP_SILU:
-    case NB_OP_SIGMOID:
-    case NB_OP_HARDTANH:
-    case NB_OP_SCALE:
-    case NB_OP_DETACH:
-    case NB_OP_MAP:
-    case NB_OP_COMBINE:
-    case NB_OP_WHERE:
-    case NB_OP_REDUCE:
-    case NB_OP_POOL:
-    case NB_OP_CONV_TRANSPOSE:
-    case NB_OP_RESIZE:
-    case NB_OP_GATHER:
-    case NB_OP_EXPAND:
-    case NB_OP_PAD_ND:
-    case NB_OP_TOPK:
-    case NB_OP_NMS:
-    case NB_OP_CAST:
-    case NB_OP_QUANTIZE:
-    case NB_OP_THRESHOLD:
-    case NB_OP_DEQUANT:
-    case NB_OP_COUNT: break;
-    }
-    return NB_OK;
+    if (how->plan)
+        return how->plan(x, id, err);
+    if (how->run)
+        return forward_step(x, how->run, id, err);
+    return nb_fail(NB_ERR_UNSUPPORTED, err, "node %d (%s '%s'): not an operator of the executor",
+                   id, nb_op_name(node->op), node->name);
 }
 
 /* Outputs are real numbers that stay until the next call. */
@@ -326,8 +325,8 @@ static void uses_values(NbExecutor *x, NbNnRun *run, NbNodeId id) {
 }
 
 /* One step for each input of `id` that wants a gradient; step.unit is the number of the input. */
-static NB_FALLIBLE inputs_backward(NbExecutor *x, NbNnRun *run, NbNodeId id, int n_in,
-                                   NbError *err) {
+static NB_FALLIBLE inputs_backward(NbExecutor *x, NbNnRun *run, NbNodeId id, NbError *err) {
+    const int n_in = nb_nn_activations_in(&x->g->node[id]);
     for (int i = 0; i < n_in; i++) {
         const NbNodeId from = source_of(x, id, i);
         if (!x->value[x->g->node[id].in[i]].needs_grad)
@@ -343,10 +342,10 @@ static NB_FALLIBLE inputs_backward(NbExecutor *x, NbNnRun *run, NbNodeId id, int
 static NB_FALLIBLE arithmetic_backward(NbExecutor *x, NbNodeId id, NbError *err) {
     const NbNode *const node = &x->g->node[id];
     if (is_plain_sum(x, id))
-        return inputs_backward(x, nb_nn_add_backward, id, node->n_in, err);
+        return inputs_backward(x, nb_nn_add_backward, id, err);
     for (int i = 0; i < node->n_in; i++)
         needs_scratch(x, nb_nn_arithmetic_scratch(&x->value[node->in[i]]));
-    return inputs_backward(x, nb_nn_arithmetic_backward, id, node->n_in, err);
+    return inputs_backward(x, nb_nn_arithmetic_backward, id, err);
 }
 
 /* Some step gave one: not where all readers are detached, nor inside of a chain. */
@@ -380,64 +379,44 @@ static NB_FALLIBLE slice_backward(NbExecutor *x, NbNodeId id, NbError *err) {
     if (cut_up)
         x->value[from].grad_started = false;
     const int first = x->n_steps;
-    NB_TRY(inputs_backward(x, nb_nn_move_backward, id, 1, err));
+    NB_TRY(inputs_backward(x, nb_nn_move_backward, id, err));
     if (x->n_steps > first)
         x->step[first].a = cut_up ? NB_NN_PART_OF_WHOLE : -1;
     return NB_OK;
 }
 
+static NB_FALLIBLE conv_node_backward(NbExecutor *x, NbNodeId id, NbError *err) {
+    return in_bands(x, id) ? NB_OK : conv_backward(x, x->value[id].conv, err);
+}
+
+/* The same for gradients: a step for each input, or as `plan` says. Others pass none on. */
+static const NodePlan backward[NB_OP_COUNT] = {
+    [NB_OP_CONV] = {.plan = conv_node_backward},
+    [NB_OP_MAXPOOL] = {.run = nb_nn_pool_backward},
+    [NB_OP_UPSAMPLE] = {.run = nb_nn_upsample_backward},
+    [NB_OP_PAD] = {.run = nb_nn_pad_backward},
+    [NB_OP_CONCAT] = {.run = nb_nn_move_backward},
+    [NB_OP_ADD] = {.plan = arithmetic_backward},
+    [NB_OP_SUB] = {.plan = arithmetic_backward},
+    [NB_OP_MUL] = {.plan = arithmetic_backward},
+    [NB_OP_DIV] = {.plan = arithmetic_backward},
+    [NB_OP_MATMUL] = {.run = nb_nn_matmul_backward},
+    [NB_OP_SOFTMAX] = {.run = nb_nn_softmax_backward},
+    [NB_OP_SLICE] = {.plan = slice_backward},
+    [NB_OP_TRANSPOSE] = {.run = nb_nn_move_backward},
+    [NB_OP_RESHAPE] = {.run = nb_nn_move_backward},
+};
+
 static NB_FALLIBLE node_backward(NbExecutor *x, NbNodeId id, NbError *err) {
-    const NbNode *const node = &x->g->node[id];
+    const NodePlan *const how = &backward[x->g->node[id].op];
     const int chain = x->value[id].chain;
-    if (chain >= 0)
-        return has_gradient(x, id) ? chain_backward(x, chain, err) : NB_OK;
     if (!has_gradient(x, id))
         return NB_OK;
-    switch (node->op) {
-    case NB_OP_CONV: return in_bands(x, id) ? NB_OK : conv_backward(x, x->value[id].conv, err);
-    case NB_OP_MAXPOOL: return inputs_backward(x, nb_nn_pool_backward, id, 1, err);
-    case NB_OP_UPSAMPLE: return inputs_backward(x, nb_nn_upsample_backward, id, 1, err);
-    case NB_OP_PAD: return inputs_backward(x, nb_nn_pad_backward, id, 1, err);
-    case NB_OP_CONCAT: return inputs_backward(x, nb_nn_move_backward, id, node->n_in, err);
-    case NB_OP_ADD:
-    case NB_OP_SUB:
-    case NB_OP_MUL:
-    case NB_OP_DIV: return arithmetic_backward(x, id, err);
-    case NB_OP_MATMUL: return inputs_backward(x, nb_nn_matmul_backward, id, node->n_in, err);
-    case NB_OP_SOFTMAX: return inputs_backward(x, nb_nn_softmax_backward, id, 1, err);
-    case NB_OP_SLICE: return slice_backward(x, id, err);
-    case NB_OP_TRANSPOSE:
-    case NB_OP_RESHAPE: return inputs_backward(x, nb_nn_move_backward, id, 1, err);
-    case NB_OP_INPUT:
-    case NB_OP_PARAM:
-    case NB_OP_QUANT:
-    case NB_OP_BATCHNORM:
-    case NB_OP_RELU:
-    case NB_OP_LEAKY_RELU:
-    case NB_OP_SILU:
-    case NB_OP_SIGMOID:
-    case NB_OP_HARDTANH:
-    case NB_OP_SCALE:
-    case NB_OP_DETACH:
-    case NB_OP_MAP:
-    case NB_OP_COMBINE:
-    case NB_OP_WHERE:
-    case NB_OP_REDUCE:
-    case NB_OP_POOL:
-    case NB_OP_CONV_TRANSPOSE:
-    case NB_OP_RESIZE:
-    case NB_OP_GATHER:
-    case NB_OP_EXPAND:
-    case NB_OP_PAD_ND:
-    case NB_OP_TOPK:
-    case NB_OP_NMS:
-    case NB_OP_CAST:
-    case NB_OP_QUANTIZE:
-    case NB_OP_THRESHOLD:
-    case NB_OP_DEQUANT:
-    case NB_OP_COUNT: break;
-    }
-    return NB_OK;
+    if (chain >= 0)
+        return chain_backward(x, chain, err);
+    if (how->plan)
+        return how->plan(x, id, err);
+    return how->run ? inputs_backward(x, how->run, id, err) : NB_OK;
 }
 
 static bool computed(const NbExecutor *x, NbNodeId id) {
