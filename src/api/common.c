@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "data/ids.h"
 #include "model/checkpoint.h"
-#include "model/onnx_weights.h"
+#include "model/onnx/weights.h"
 #include "train/run_files.h"
 
 #include <math.h>

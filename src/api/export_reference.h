@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What an exported file has to compute, without ONNX: the model as it is (not folded), executed in
- * float32, decoded by detect/ and laid out as model/onnx_export.h says. And the comparison. */
+ * float32, decoded by detect/ and laid out as model/onnx/export.h says. And the comparison. */
 #ifndef NB_API_EXPORT_REFERENCE_H
 #define NB_API_EXPORT_REFERENCE_H
 
 #include "base/parallel.h"
 #include "model/model.h"
-#include "model/onnx_export.h"
+#include "model/onnx/export.h"
 
 typedef struct NbExportOutputs {
     int n;

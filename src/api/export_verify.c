@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/export_reference.h"
 
-#include "model/onnx_import.h"
+#include "model/onnx/import.h"
 #include "nn/float/float.h"
 
 /* Of 1 + |value|: sums in another order, and with float16 weights of 11 bits. */

@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "format/json.h"
 #include "model/import_pt.h"
-#include "model/onnx_detector.h"
+#include "model/onnx/detector.h"
 
 #include <math.h>
 #include <string.h>

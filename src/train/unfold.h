@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Batch norms that exporters folded away (model/onnx_weights.h) become norms that can be trained:
+ * Batch norms that exporters folded away (model/onnx/weights.h) become norms that can be trained:
  * mean and variance are measured at the convolution in front, scale and shift chosen so that the
  * network computes what it did. In training a norm uses the statistics of the batch; left at mean 0
  * and variance 1, the first step would throw the trained function away. */

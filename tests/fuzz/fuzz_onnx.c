@@ -2,7 +2,7 @@
 #include "fuzz.h"
 
 #include "format/onnx.h"
-#include "model/onnx_import.h"
+#include "model/onnx/import.h"
 
 #include <string.h>
 

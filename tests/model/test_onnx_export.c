@@ -5,7 +5,7 @@
 #include "graph/help.h"
 #include "lower/float/fold.h"
 #include "model/model.h"
-#include "model/onnx_export.h"
+#include "model/onnx/export.h"
 
 #include <stdlib.h>
 

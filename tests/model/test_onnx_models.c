@@ -7,8 +7,8 @@
 #include "format/image.h"
 #include "format/npy.h"
 #include "graph/interpret.h"
-#include "model/onnx_detector.h"
-#include "model/onnx_import.h"
+#include "model/onnx/detector.h"
+#include "model/onnx/import.h"
 #include "nn/float/float.h"
 #include "support/vectors.h"
 

@@ -6,7 +6,7 @@
  * that stands in the table. */
 #include "base/file.h"
 #include "graph/interpret.h"
-#include "model/onnx_import.h"
+#include "model/onnx/import.h"
 #include "support/vectors.h"
 
 #include <math.h>

@@ -4,8 +4,8 @@
 #include "base/random.h"
 #include "graph/help.h"
 #include "lower/float/fold.h"
-#include "model/onnx_export.h"
-#include "model/onnx_weights.h"
+#include "model/onnx/export.h"
+#include "model/onnx/weights.h"
 
 #include <math.h>
 

@@ -14,7 +14,7 @@
 #include "base/random.h"
 #include "format/npy.h"
 #include "model/checkpoint.h"
-#include "model/onnx_import.h"
+#include "model/onnx/import.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "lower/float/fold.h"
-#include "model/onnx_export.h"
+#include "model/onnx/export.h"
 #include "nibble/nibble.h"
 
 #include <string.h>

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "format/npy.h"
 #include "graph/interpret.h"
-#include "model/onnx_import.h"
+#include "model/onnx/import.h"
 #include "nn/float/float.h"
 
 #include <string.h>

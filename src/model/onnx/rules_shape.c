@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Rules for ONNX operators that move elements or make constants. */
-#include "model/onnx_builder.h"
+#include "model/onnx/builder.h"
 
 #include <inttypes.h>
 #include <string.h>

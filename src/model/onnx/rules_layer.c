@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Rules for ONNX layers: convolutions, norms, pools, resizing, suppression. */
-#include "model/onnx_layer.h"
-#include "model/onnx_builder.h"
+#include "model/onnx/rules_layer.h"
+#include "model/onnx/builder.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/onnx_weights.h"
+#include "model/onnx/weights.h"
 
 #include "model/scale.h"
 #include "model/zoo.h"

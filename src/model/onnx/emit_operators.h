@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Between the table of operators (onnx_operators.c) and the file of those that mostly come from
- * ONNX files themselves (onnx_general.c). Values of the graph are real numbers: truth is written as
+ * Between the table of operators (emit_operators.c) and the file of those that mostly come from
+ * ONNX files themselves (emit_general.c). Values of the graph are real numbers: truth is written as
  * Cast to and from BOOL, indices as Cast to and from INT64. */
-#ifndef NB_MODEL_ONNX_OPERATORS_H
-#define NB_MODEL_ONNX_OPERATORS_H
+#ifndef NB_MODEL_ONNX_EMIT_OPERATORS_H
+#define NB_MODEL_ONNX_EMIT_OPERATORS_H
 
-#include "model/onnx_emit.h"
+#include "model/onnx/emit.h"
 
 /* Writes node `id` and fills in e->value[id]. */
 typedef void NbEmitRule(NbEmit *e, NbNodeId id);

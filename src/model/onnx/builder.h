@@ -4,7 +4,7 @@
 #ifndef NB_MODEL_ONNX_BUILDER_H
 #define NB_MODEL_ONNX_BUILDER_H
 
-#include "model/onnx_import.h"
+#include "model/onnx/import.h"
 
 /* A value of the ONNX graph. */
 typedef struct NbOnnxVal {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Resize (10 to 19) and Upsample. */
-#include "model/onnx_layer.h"
+#include "model/onnx/rules_layer.h"
 
 #include <math.h>
 #include <string.h>

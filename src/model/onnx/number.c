@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Element types: what they hold, how they are read, how they round. */
-#include "model/onnx_builder.h"
+#include "model/onnx/builder.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/onnx_builder.h"
+#include "model/onnx/builder.h"
 
 #include "base/size.h"
 #include "graph/run.h"

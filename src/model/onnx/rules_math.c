@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Rules for ONNX operators that compute numbers: elementwise, reductions, products. */
-#include "model/onnx_builder.h"
+#include "model/onnx/builder.h"
 
 #include <math.h>
 #include <string.h>

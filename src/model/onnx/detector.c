@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/onnx_detector.h"
+#include "model/onnx/detector.h"
 
-#include "model/onnx_import.h"
+#include "model/onnx/import.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/onnx_head.h"
+#include "model/onnx/emit_head.h"
 
 #include <string.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What several files of ONNX rules share: windows, convolutions, resizing. */
-#ifndef NB_MODEL_ONNX_LAYER_H
-#define NB_MODEL_ONNX_LAYER_H
+#ifndef NB_MODEL_ONNX_RULES_LAYER_H
+#define NB_MODEL_ONNX_RULES_LAYER_H
 
-#include "model/onnx_builder.h"
+#include "model/onnx/builder.h"
 
 typedef struct NbOnnxWindow {
     int kernel[6], stride[6], dilation[6];

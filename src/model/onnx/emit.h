@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Writing ONNX graphs node by node (for onnx_export.c, its table of operators and its heads).
+ * Writing ONNX graphs node by node (for export.c, its table of operators and its heads).
  *
  * The first failure stays in the NbEmit; everything further does nothing and gives the name "".
  * Whoever is done looks at `status`. Names of values are made by the caller and must be new. */

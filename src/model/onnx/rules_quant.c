@@ -2,7 +2,7 @@
  *
  * Rules for quantizers: ONNX's own, and those of QONNX and FINN (Quant, BipolarQuant,
  * MultiThreshold). Source: github.com/fastmachinelearning/qonnx, docs/qonnx-custom-ops. */
-#include "model/onnx_layer.h"
+#include "model/onnx/rules_layer.h"
 
 #include <inttypes.h>
 #include <math.h>

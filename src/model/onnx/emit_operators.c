@@ -2,7 +2,7 @@
  *
  * What each operator of the graph is in ONNX: one line of the table at the end. Where opsets 13 to
  * 21 agree (all that is used here), one form serves them all. */
-#include "model/onnx_operators.h"
+#include "model/onnx/emit_operators.h"
 
 #include <string.h>
 

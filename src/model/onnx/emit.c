@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/onnx_emit.h"
+#include "model/onnx/emit.h"
 
 #include <stdarg.h>
 #include <stdio.h>

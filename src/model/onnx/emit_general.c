@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Operators of any rank, as ONNX nodes. */
-#include "model/onnx_operators.h"
+#include "model/onnx/emit_operators.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Decoding of detection heads as ONNX nodes (see onnx_export.h for the forms). The arithmetic is
+ * Decoding of detection heads as ONNX nodes (see export.h for the forms). The arithmetic is
  * that of detect/yolov5_decode.h and detect/yolov8_decode.h, in an order that needs few nodes. */
-#ifndef NB_MODEL_ONNX_HEAD_H
-#define NB_MODEL_ONNX_HEAD_H
+#ifndef NB_MODEL_ONNX_EMIT_HEAD_H
+#define NB_MODEL_ONNX_EMIT_HEAD_H
 
 #include "detect/head.h"
-#include "model/onnx_emit.h"
-#include "model/onnx_export.h"
+#include "model/onnx/emit.h"
+#include "model/onnx/export.h"
 
 /* Outputs of the file: at most one a level. */
 typedef struct NbOnnxOutputs {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/onnx_export.h"
+#include "model/onnx/export.h"
 
 #include "base/text.h"
-#include "model/onnx_emit.h"
-#include "model/onnx_head.h"
+#include "model/onnx/emit.h"
+#include "model/onnx/emit_head.h"
 
 #include <math.h>
 #include <stdio.h>
