@@ -36,7 +36,7 @@ typedef struct NbHead {
     int reg_max;   /* bins a side, 1 to NB_DFL_MAX_BINS, usually 16; 0 with YOLOv5 */
 } NbHead;
 
-/* "yolov5", "yolov8", "yolov10": as checkpoints have it. */
+/* "yolov5", "yolov8", "yolov10", as checkpoints have it; "end2end", "boxes", "rows". */
 const char *nb_head_name(NbHeadKind kind);
 
 /* How many outputs the graph of such a head has: levels, with YOLOv10 twice as many. */

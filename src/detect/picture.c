@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "detect/picture.h"
 
+#include "detect/nms.h"
 #include "detect/rows.h"
 #include "detect/yolov8_decode.h"
 
@@ -8,8 +9,6 @@
 
 _Static_assert((int)NB_MAX_LEVELS == (int)NB_LOSS_MAX_LEVELS, "a head fits a decoder");
 _Static_assert((int)NB_MAX_ANCHORS == (int)NB_LOSS_MAX_ANCHORS, "a head fits a decoder");
-
-static const float class_offset = 7680.0F; /* pixels, as Ultralytics keeps classes apart */
 
 NbDecode nb_head_decode(const NbHead *head) {
     return head->hardtanh ? NB_DECODE_HARDTANH_F : NB_DECODE_SIGMOID;
@@ -19,17 +18,14 @@ NbDetectOptions nb_head_options(const NbHead *head, bool scoring) {
     NbDetectOptions out = {
         .conf = scoring ? 0.001F : 0.25F, .max_det = 300, .decode = nb_head_decode(head)};
     switch (head->kind) {
-    case NB_HEAD_YOLOV5: out.iou = scoring ? 0.6 : 0.45; break;
+    case NB_HEAD_YOLOV5:
+    case NB_HEAD_ROWS: out.iou = scoring ? 0.6 : 0.45; break;
     case NB_HEAD_YOLOV8:
-        out.iou = 0.7;
-        out.single_label = !scoring;
-        break;
-    case NB_HEAD_END2END: out.iou = 0.7; break; /* read by nobody */
     case NB_HEAD_BOXES:
         out.iou = 0.7;
         out.single_label = !scoring;
         break;
-    case NB_HEAD_ROWS: out.iou = scoring ? 0.6 : 0.45; break;
+    case NB_HEAD_END2END: out.iou = 0.7; break; /* read by nobody */
     case NB_HEAD_YOLOV10:
         out.iou = 0.7; /* read by nobody */
         if (scoring)
@@ -72,27 +68,38 @@ NbHeadLevel nb_head_level_nhwc(const NbHead *head, const float *raw, float *grad
                          .sc = 1};
 }
 
-static NbStatus detect_yolov5(const NbHead *head, const NbHeadLevel *level, int b,
-                              const NbDetectOptions *o, NbArena *arena, NbDetections *out,
-                              NbError *err) {
-    NbYolov5Head decoder = {
-        .mode = o->decode, .levels = head->levels, .anchors = head->anchors, .nc = head->nc};
-    memcpy(decoder.anchor_px, head->anchor, sizeof decoder.anchor_px);
-    memcpy(decoder.stride, head->stride, sizeof decoder.stride);
-    float *row = NULL;
-    size_t rows = 0;
-    NB_TRY(nb_yolov5_candidates(&decoder, level, b, o->conf, arena, &row, &rows, err));
-    if (head->nc == 1 && !o->class_of_one)
+/* Whether rows have an objectness in front of their classes. */
+static bool has_objectness(const NbHead *head) {
+    return head->kind == NB_HEAD_YOLOV5 || head->kind == NB_HEAD_ROWS;
+}
+
+static NbStatus suppress(const NbHead *head, const NbDetectOptions *o, float *row, size_t rows,
+                         NbArena *arena, NbDetections *out, NbError *err) {
+    const bool has_obj = has_objectness(head);
+    if (has_obj && head->nc == 1 && !o->class_of_one)
         for (size_t i = 0; i < rows; i++)
             row[i * 6 + 5] = 1.0F;
+    /* our own YOLOv5 as its authors, all else as Ultralytics keeps classes apart */
+    const float class_offset = head->kind == NB_HEAD_YOLOV5 ? 0.0F : 7680.0F;
     const NbNmsOptions nms = {.conf = o->conf,
                               .iou = o->iou,
                               .max_det = o->max_det,
                               .multi_label = head->nc > 1 && !o->single_label,
                               .agnostic = o->agnostic,
+                              .class_offset = class_offset,
                               .classes = o->classes,
-                              .has_obj = true};
+                              .has_obj = has_obj};
     return nb_nms(row, rows, head->nc, &nms, arena, &out->item, &out->count, err);
+}
+
+static NbStatus yolov5_candidates(const NbHead *head, const NbHeadLevel *level, int b,
+                                  const NbDetectOptions *o, NbArena *arena, float **row,
+                                  size_t *rows, NbError *err) {
+    NbYolov5Head decoder = {
+        .mode = o->decode, .levels = head->levels, .anchors = head->anchors, .nc = head->nc};
+    memcpy(decoder.anchor_px, head->anchor, sizeof decoder.anchor_px);
+    memcpy(decoder.stride, head->stride, sizeof decoder.stride);
+    return nb_yolov5_candidates(&decoder, level, b, o->conf, arena, row, rows, err);
 }
 
 /* A head without anchors, and its levels of one picture. */
@@ -114,21 +121,6 @@ static Dfl dfl_of(const NbHead *head, const NbHeadLevel *level, int b) {
     return out;
 }
 
-static NbStatus detect_yolov8(Dfl *dfl, const NbDetectOptions *o, NbArena *arena, NbDetections *out,
-                              NbError *err) {
-    float *row = NULL;
-    size_t rows = 0;
-    NB_TRY(nb_yolov8_candidates(&dfl->head, dfl->level, o->conf, 0, arena, &row, &rows, err));
-    const NbNmsOptions nms = {.conf = o->conf,
-                              .iou = o->iou,
-                              .max_det = o->max_det,
-                              .multi_label = dfl->head.nc > 1 && !o->single_label,
-                              .agnostic = o->agnostic,
-                              .class_offset = class_offset,
-                              .classes = o->classes};
-    return nb_nms(row, rows, dfl->head.nc, &nms, arena, &out->item, &out->count, err);
-}
-
 static NbStatus detect_yolov10(Dfl *dfl, const NbDetectOptions *o, NbArena *arena,
                                NbDetections *out, NbError *err) {
     float *row = NULL;
@@ -146,19 +138,37 @@ static NbStatus detect_yolov10(Dfl *dfl, const NbDetectOptions *o, NbArena *aren
     return NB_OK;
 }
 
+/* In pixels of the input. */
+static NbStatus detect(const NbHead *head, const NbHeadLevel *level, int b,
+                       const NbDetectOptions *o, NbArena *arena, NbDetections *out, NbError *err) {
+    float *row = NULL;
+    size_t rows = 0;
+    Dfl dfl;
+    switch (head->kind) {
+    case NB_HEAD_END2END: return nb_rows_finished(head, level, b, o, arena, out, err);
+    case NB_HEAD_YOLOV10:
+        dfl = dfl_of(head, level, b);
+        return detect_yolov10(&dfl, o, arena, out, err);
+    case NB_HEAD_YOLOV5:
+        NB_TRY(yolov5_candidates(head, level, b, o, arena, &row, &rows, err));
+        break;
+    case NB_HEAD_YOLOV8:
+        dfl = dfl_of(head, level, b);
+        NB_TRY(nb_yolov8_candidates(&dfl.head, dfl.level, o->conf, 0, arena, &row, &rows, err));
+        break;
+    case NB_HEAD_BOXES:
+    case NB_HEAD_ROWS:
+        NB_TRY(nb_rows_candidates(head, level, b, o->conf, arena, &row, &rows, err));
+        break;
+    }
+    return suppress(head, o, row, rows, arena, out, err);
+}
+
 NbStatus nb_detect_picture(const NbHead *head, const NbHeadLevel *level, int b,
                            const NbDetectOptions *o, const NbDetectPlace *place, NbArena *arena,
                            NbDetections *out, NbError *err) {
     *out = (NbDetections){0};
-    if (nb_head_is_decoded(head)) {
-        NB_TRY(nb_rows_detect(head, level, b, o, arena, out, err));
-    } else if (head->kind == NB_HEAD_YOLOV5) {
-        NB_TRY(detect_yolov5(head, level, b, o, arena, out, err));
-    } else {
-        Dfl dfl = dfl_of(head, level, b);
-        NB_TRY(head->kind == NB_HEAD_YOLOV8 ? detect_yolov8(&dfl, o, arena, out, err)
-                                            : detect_yolov10(&dfl, o, arena, out, err));
-    }
+    NB_TRY(detect(head, level, b, o, arena, out, err));
     for (size_t i = 0; i < out->count; i++)
         nb_box_unletterbox(out->item[i].xyxy, place->gain, place->pad, place->width, place->height);
     return NB_OK;

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "detect/rows.h"
 
-#include "detect/nms.h"
-
-#include <string.h>
-
 static float at(const NbHeadLevel *l, int b, int row, int c) {
     return l->raw[b * l->sb + row * l->sy + c * l->sc];
 }
@@ -17,10 +13,9 @@ static void insert(NbDetections *out, NbDetection d) {
     out->item[i] = d;
 }
 
-static NB_FALLIBLE finished_rows(const NbHead *head, const NbHeadLevel *l, int b,
-                                 const NbDetectOptions *o, NbArena *arena, NbDetections *out,
-                                 NbError *err) {
-    out->item = NB_NEW(arena, NbDetection, (size_t)l->ny);
+NbStatus nb_rows_finished(const NbHead *head, const NbHeadLevel *l, int b, const NbDetectOptions *o,
+                          NbArena *arena, NbDetections *out, NbError *err) {
+    *out = (NbDetections){.item = NB_NEW(arena, NbDetection, (size_t)l->ny)};
     if (!out->item)
         return nb_fail_memory(err, "detections");
     for (int i = 0; i < l->ny; i++) {
@@ -52,36 +47,22 @@ static bool is_candidate(const NbHead *head, const NbHeadLevel *l, int b, int ro
     return false;
 }
 
-NbStatus nb_rows_detect(const NbHead *head, const NbHeadLevel *level, int b,
-                        const NbDetectOptions *o, NbArena *arena, NbDetections *out, NbError *err) {
-    *out = (NbDetections){0};
-    if (head->kind == NB_HEAD_END2END)
-        return finished_rows(head, level, b, o, arena, out, err);
-    const bool has_obj = head->kind == NB_HEAD_ROWS;
-    const size_t channels = (size_t)head->nc + (has_obj ? 5 : 4);
-    size_t rows = 0;
+NbStatus nb_rows_candidates(const NbHead *head, const NbHeadLevel *level, int b, float conf,
+                            NbArena *arena, float **rows, size_t *count, NbError *err) {
+    const size_t channels = (size_t)nb_head_channels(head);
+    *rows = NULL;
+    *count = 0;
     for (int i = 0; i < level->ny; i++)
-        rows += is_candidate(head, level, b, i, o->conf);
-    float *const row = NB_NEW(arena, float, rows *channels);
-    if (!row)
-        return nb_fail_memory(err, "candidates");
-    float *to = row;
+        *count += is_candidate(head, level, b, i, conf);
+    float *to = NB_NEW(arena, float, *count *channels);
+    if (!to)
+        return nb_fail_memory(err, "candidate rows");
+    *rows = to;
     for (int i = 0; i < level->ny; i++) {
-        if (!is_candidate(head, level, b, i, o->conf))
+        if (!is_candidate(head, level, b, i, conf))
             continue;
         for (size_t c = 0; c < channels; c++)
             *to++ = at(level, b, i, (int)c);
     }
-    if (has_obj && head->nc == 1 && !o->class_of_one)
-        for (size_t i = 0; i < rows; i++)
-            row[i * channels + 5] = 1.0F;
-    const NbNmsOptions nms = {.conf = o->conf,
-                              .iou = o->iou,
-                              .max_det = o->max_det,
-                              .multi_label = head->nc > 1 && !o->single_label,
-                              .agnostic = o->agnostic,
-                              .class_offset = 7680.0F, /* as Ultralytics keeps classes apart */
-                              .classes = o->classes,
-                              .has_obj = has_obj};
-    return nb_nms(row, rows, head->nc, &nms, arena, &out->item, &out->count, err);
+    return NB_OK;
 }
