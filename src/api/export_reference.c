@@ -143,7 +143,8 @@ static void yolov8_rows(const Reference *r, int b, bool corners, float *to) {
                                   .sc = area,
                                   .sy = r->nx[l],
                                   .sx = 1,
-                                  .stride = head->stride[l]};
+                                  .stride = head->stride[l],
+                                  .bin = nb_head_bins(head)};
         nb_yolov8_decode(&level, head->reg_max, head->nc, corners, to);
         to += area * (4 + head->nc);
     }

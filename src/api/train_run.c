@@ -159,6 +159,9 @@ static NbStatus open_model(NbTrainRun *run, NbError *err) {
         return nb_fail(NB_ERR_FORMAT, err, "%s has %d classes, the model %s has %d",
                        nb_job_str(job, NB_OPT_data), run->dataset.nc, nb_job_str(job, NB_OPT_model),
                        run->model.head.nc);
+    if (run->model.head.has_bins)
+        nb_job_say(job, "training takes the bins of the head as 0, 1, 2, ...");
+    nb_head_set_bins(&run->model.head, NULL);
     const char *const model = nb_job_str(job, NB_OPT_model);
     run->pretrained =
         has_suffix(model, ".safetensors") || has_suffix(model, ".pt") || has_suffix(model, ".onnx");

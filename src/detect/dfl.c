@@ -10,7 +10,7 @@ static float largest(const float *raw, ptrdiff_t sc, int n) {
     return top;
 }
 
-float nb_dfl_mean(const float *raw, ptrdiff_t sc, int reg_max) {
+float nb_dfl_mean(const float *raw, ptrdiff_t sc, const float *bin, int reg_max) {
     if (reg_max == 1)
         return raw[0];
     const float top = largest(raw, sc, reg_max);
@@ -19,7 +19,7 @@ float nb_dfl_mean(const float *raw, ptrdiff_t sc, int reg_max) {
     for (int i = 0; i < reg_max; i++) {
         const float e = expf(raw[i * sc] - top);
         sum += e;
-        weighted += e * (float)i;
+        weighted += e * (bin ? bin[i] : (float)i);
     }
     return weighted / sum;
 }

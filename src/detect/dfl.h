@@ -16,10 +16,13 @@ typedef struct NbDfl {
     float log_total;          /* log of the sum of exp(logits) */
 } NbDfl;
 
-/* The expectation; with one bin the logit itself is the distance. */
-float nb_dfl_mean(const float *raw, ptrdiff_t sc, int reg_max);
+/* The expectation of bin [reg_max] (NULL: 0, 1, ...); with one bin the logit itself is the
+ * distance.
+ */
+float nb_dfl_mean(const float *raw, ptrdiff_t sc, const float *bin, int reg_max);
 
-/* All of it, 2 <= reg_max <= NB_DFL_MAX_BINS; mean is the same as above to the bit. */
+/* All of it, 2 <= reg_max <= NB_DFL_MAX_BINS; mean is that of
+ * bins 0, 1, ... as above to the bit. */
 void nb_dfl_fill(const float *raw, ptrdiff_t sc, int reg_max, NbDfl *out);
 
 /* What the two bins around a distance t >= 0 (below reg_max - 1) should hold. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "detect/head.h"
 
+#include <string.h>
+
 const char *nb_head_name(NbHeadKind kind) {
     switch (kind) {
     case NB_HEAD_YOLOV5: break;
@@ -11,6 +13,16 @@ const char *nb_head_name(NbHeadKind kind) {
     case NB_HEAD_ROWS: return "rows";
     }
     return "yolov5";
+}
+
+const float *nb_head_bins(const NbHead *head) { return head->has_bins ? head->bin : NULL; }
+
+void nb_head_set_bins(NbHead *head, const float *bin) {
+    head->has_bins = false;
+    for (int i = 0; bin && i < head->reg_max; i++)
+        head->has_bins = head->has_bins || bin[i] != (float)i;
+    if (head->has_bins)
+        memcpy(head->bin, bin, (size_t)head->reg_max * sizeof *bin);
 }
 
 int nb_head_outputs(const NbHead *head) {

@@ -5,6 +5,8 @@
 #ifndef NB_DETECT_HEAD_H
 #define NB_DETECT_HEAD_H
 
+#include "detect/dfl.h"
+
 #include <stdbool.h>
 
 enum { NB_MAX_LEVELS = 8, NB_MAX_ANCHORS = 16, NB_MAX_HEAD_OUTPUTS = 2 * NB_MAX_LEVELS };
@@ -34,10 +36,19 @@ typedef struct NbHead {
     float stride[NB_MAX_LEVELS];                    /* pixels a cell */
     bool hardtanh; /* outputs are HardTanh codes, not logits; YOLOv5 only */
     int reg_max;   /* bins a side, 1 to NB_DFL_MAX_BINS, usually 16; 0 with YOLOv5 */
+    bool has_bins; /* bins stand for bin[reg_max], as in files that were rounded; else for 0, 1, ...
+                    */
+    float bin[NB_DFL_MAX_BINS];
 } NbHead;
 
 /* "yolov5", "yolov8", "yolov10", as checkpoints have it; "end2end", "boxes", "rows". */
 const char *nb_head_name(NbHeadKind kind);
+
+/* What the bins stand for, as nb_dfl_mean takes it: NULL for 0, 1, ... Lives as long as head. */
+const float *nb_head_bins(const NbHead *head);
+
+/* bin [reg_max]; NULL: 0, 1, ... */
+void nb_head_set_bins(NbHead *head, const float *bin);
 
 /* How many outputs the graph of such a head has: levels, with YOLOv10 twice as many. */
 int nb_head_outputs(const NbHead *head);

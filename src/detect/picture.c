@@ -117,7 +117,8 @@ static Dfl dfl_of(const NbHead *head, const NbHeadLevel *level, int b) {
                                     .sc = level[i].sc,
                                     .sy = level[i].sy,
                                     .sx = level[i].sx,
-                                    .stride = head->stride[i]};
+                                    .stride = head->stride[i],
+                                    .bin = nb_head_bins(head)};
     return out;
 }
 

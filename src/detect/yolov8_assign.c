@@ -115,8 +115,8 @@ static const float *guess_at(Picture *p, Place at) {
     const ptrdiff_t side = bins * sc; /* from one side of the box to the next */
     const float centre[2] = {(float)at.x + 0.5F, (float)at.y + 0.5F};
     for (int i = 0; i < 2; i++) {
-        out[i] = (centre[i] - nb_dfl_mean(raw + i * side, sc, bins)) * stride;
-        out[2 + i] = (centre[i] + nb_dfl_mean(raw + (2 + i) * side, sc, bins)) * stride;
+        out[i] = (centre[i] - nb_dfl_mean(raw + i * side, sc, NULL, bins)) * stride;
+        out[2 + i] = (centre[i] + nb_dfl_mean(raw + (2 + i) * side, sc, NULL, bins)) * stride;
     }
     p->guessed[at.cell] = true;
     return out;

@@ -15,8 +15,8 @@ static void decode_cell(const NbDflLevel *l, int reg_max, int nc, bool xyxy, int
     const float centre[2] = {(float)x + 0.5F, (float)y + 0.5F};
     const ptrdiff_t side = reg_max * l->sc; /* from one side of the box to the next */
     for (int i = 0; i < 2; i++) {
-        const float lo = centre[i] - nb_dfl_mean(raw + i * side, l->sc, reg_max);
-        const float hi = centre[i] + nb_dfl_mean(raw + (2 + i) * side, l->sc, reg_max);
+        const float lo = centre[i] - nb_dfl_mean(raw + i * side, l->sc, l->bin, reg_max);
+        const float hi = centre[i] + nb_dfl_mean(raw + (2 + i) * side, l->sc, l->bin, reg_max);
         out[i] = (xyxy ? lo : (lo + hi) / 2.0F) * l->stride;
         out[2 + i] = (xyxy ? hi : hi - lo) * l->stride;
     }

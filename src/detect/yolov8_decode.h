@@ -19,6 +19,7 @@ typedef struct NbDflLevel {
     int ny, nx;
     ptrdiff_t sc, sy, sx;
     float stride;
+    const float *bin; /* what the bins stand for, [reg_max]; NULL: 0, 1, ... */
 } NbDflLevel;
 
 /* out [ny * nx][4 + nc], rows in the order row, column; pixels of the input. xyxy: corners instead

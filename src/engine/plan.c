@@ -371,7 +371,7 @@ static NB_FALLIBLE add_node(Planner *p, NbNodeId id, NbError *err) {
         return NB_OK;
     if (add_op[node->op])
         return add_op[node->op](p, id, err);
-    if (node->kind == NB_VALUE_CODED && node->scale_source != id) /* of others */
+    if (node->kind == NB_VALUE_CODED && node->scale_source != id) /* it passes codes on */
         return nb_fail(NB_ERR_UNSUPPORTED, err, "the integer engine does not move codes this way");
     return nb_fail(NB_ERR_UNSUPPORTED, err, "it computes with real numbers; lower the graph first");
 }

@@ -76,6 +76,13 @@ static json_t *anchors_json(const NbHead *h) {
     return levels;
 }
 
+static json_t *bins_json(const NbHead *h) {
+    json_t *list = json_array();
+    for (int i = 0; list && i < h->reg_max; i++)
+        (void)json_array_append_new(list, json_real((double)h->bin[i]));
+    return list;
+}
+
 static json_t *strides_json(const NbHead *h) {
     json_t *list = json_array();
     for (int l = 0; list && l < h->levels; l++)
@@ -110,6 +117,8 @@ static json_t *model_json(const NbModel *m, const char *bits) {
     failed |= json_object_set_new(o, "names", names_json(m));
     failed |= json_object_set_new(o, "strides", strides_json(&m->head));
     failed |= json_object_set_new(o, "anchors", anchors_json(&m->head));
+    if (m->head.has_bins)
+        failed |= json_object_set_new(o, "bins", bins_json(&m->head));
     failed |= json_object_set_new(o, "bits", json_string(bits));
     failed |= json_object_set_new(o, "bits_from_file", json_boolean(m->bits_from_file));
     if (m->steps) {

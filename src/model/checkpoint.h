@@ -4,10 +4,12 @@
  * "model.0.act_quant.value"), under a group's prefix ("ema/", "optim/...") or under none. What the
  * graph is built from is one metadata entry "model", JSON text:
  *
- *     {"schema": 1, "steps": true, "zeros": {"model.0.act_quant": 9}, "head": "yolov5", "nc": 1,
- * "names": ["face"], "strides": [32], "anchors": [[10, 14, ...]], "bits": "w4a4:first=w8:last=w8",
- * "bits_from_file": true, "hardtanh": false, "compat": false, "imgsz": 416, "input_scale":
- * 0.00392..., "yaml_path": "lpyolo.yaml", "yaml": "nc: 1\n..."}
+ *     {"schema": 1, "head": "yolov5", "nc": 1, "names": ["face"], "strides": [32],
+ *      "anchors": [[10, 14, ...]], "bits": "w4a4:first=w8:last=w8", "bits_from_file": true,
+ *      "hardtanh": false, "compat": false, "imgsz": 416, "input_scale": 0.00392...,
+ *      "yaml_path": "lpyolo.yaml", "yaml": "nc: 1\n..."}
+ *
+ * "bins": [0, 1.02, ...] is there when those of a head's distributions are not 0, 1, 2, ...
  *
  * "zeros" (with "steps" only) are the zero points of quantizers, as far as they are not 0.
  *

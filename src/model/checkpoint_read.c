@@ -220,6 +220,24 @@ static NB_FALLIBLE read_anchors(const json_t *o, NbHead *h, NbError *err) {
     return NB_OK;
 }
 
+static NB_FALLIBLE read_bins(const json_t *o, NbHead *h, NbError *err) {
+    const json_t *const list = json_object_get(o, "bins");
+    float bin[NB_DFL_MAX_BINS];
+    if (!list)
+        return NB_OK;
+    if (!json_is_array(list) || json_array_size(list) != (size_t)h->reg_max)
+        return nb_fail(NB_ERR_FORMAT, err, "metadata 'model': bins: %d numbers expected",
+                       h->reg_max);
+    for (int i = 0; i < h->reg_max; i++) {
+        const json_t *const value = json_array_get(list, (size_t)i);
+        bin[i] = (float)json_number_value(value);
+        if (!json_is_number(value) || !isfinite(bin[i]))
+            return nb_fail(NB_ERR_FORMAT, err, "metadata 'model': bins: numbers expected");
+    }
+    nb_head_set_bins(h, bin);
+    return NB_OK;
+}
+
 static NB_FALLIBLE read_names(const json_t *o, NbModel *m, NbArena *scratch, NbError *err) {
     const json_t *list = json_object_get(o, "names");
     if (!list)
@@ -314,6 +332,7 @@ static NB_FALLIBLE rebuild(const json_t *o, const NbModelOptions *given, NbArena
     const json_int_t imgsz = json_integer_value(json_object_get(o, "imgsz"));
     out->imgsz = imgsz > 0 && imgsz <= 65536 ? (int)imgsz : 0;
     NB_TRY(read_anchors(o, &out->head, err));
+    NB_TRY(read_bins(o, &out->head, err));
     NB_TRY(read_zeros(o, out, err));
     if (!options.transfer)
         return read_names(o, out, scratch, err);

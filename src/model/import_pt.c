@@ -8,6 +8,7 @@
 #include "model/scale.h"
 #include "model/zoo.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -398,8 +399,7 @@ static NB_FALLIBLE from_tensors(Import *im, NbModel *out, NbError *err) {
     return build(im, yaml, (const char *)text.data, text.size, out, err);
 }
 
-/* The bins of a distribution stand for 0, 1, 2, ...: decoding knows them. */
-static NB_FALLIBLE check_bins(const Import *im, const NbHead *h, NbError *err) {
+static NB_FALLIBLE take_bins(const Import *im, NbHead *h, NbError *err) {
     for (size_t i = 0; i < im->state.n_tensors; i++) {
         const NbNamedTensor *const t = &im->state.tensor[i];
         float value[NB_DFL_MAX_BINS];
@@ -410,9 +410,10 @@ static NB_FALLIBLE check_bins(const Import *im, const NbHead *h, NbError *err) {
             return nb_fail(NB_ERR_FORMAT, err, "%s: %zu bins, %d expected", t->name, n, h->reg_max);
         nb_convert(t->tensor.data, t->tensor.dtype, value, NB_F32, n);
         for (size_t k = 0; k < n; k++)
-            if (value[k] != (float)k)
-                return nb_fail(NB_ERR_UNSUPPORTED, err, "%s: bin %zu stands for %g, not for %zu",
-                               t->name, k, (double)value[k], k);
+            if (!isfinite(value[k]))
+                return nb_fail(NB_ERR_FORMAT, err, "%s: bin %zu stands for %g", t->name, k,
+                               (double)value[k]);
+        nb_head_set_bins(h, value);
     }
     return NB_OK;
 }
@@ -431,7 +432,7 @@ static NB_FALLIBLE import(Import *im, NbModel *out, NbError *err) {
     const bool module = im->pt.model->kind == NB_PY_RECORD;
     NB_TRY(module ? from_module(im, out, err) : from_tensors(im, out, err));
     out->imgsz = trained_side(im);
-    NB_TRY(check_bins(im, &out->head, err));
+    NB_TRY(take_bins(im, &out->head, err));
     forget_taken(&im->report);
     return NB_OK;
 }

@@ -3,6 +3,7 @@
  * Decoding, ranking, suppression and selection where no reference folder is needed: golden numbers
  * and comparison with the plainest way to compute the same. */
 #include "base/random.h"
+#include "detect/dfl.h"
 #include "detect/nms.h"
 #include "detect/rank.h"
 #include "detect/yolov5_decode.h"
@@ -452,8 +453,26 @@ static void every_allocation_may_fail(void **state) {
     assert_true(takes > 5);
 }
 
+/* Logits of equal bins: the mean of what they stand for. */
+static void bins_stand_for_what_they_say(void **state) {
+    (void)state;
+    const float raw[] = {1.0F, 1.0F, 1.0F, 1.0F};
+    const float bin[] = {0.0F, 0.5F, 2.5F, 4.0F};
+    assert_true(nb_dfl_mean(raw, 1, NULL, 4) == 1.5F);
+    assert_true(nb_dfl_mean(raw, 1, bin, 4) == 1.75F);
+    NbDflLevel level = {
+        .raw = (float[]){1, 1, 1, 1, 1, 1, 1, 1, 0}, .ny = 1, .nx = 1, .sc = 1, .stride = 8};
+    float plain[5];
+    float moved[5];
+    nb_yolov8_decode(&level, 2, 1, false, plain);
+    level.bin = (const float[]){0.0F, 2.0F};
+    nb_yolov8_decode(&level, 2, 1, false, moved);
+    assert_true(plain[2] == 8.0F && moved[2] == 16.0F);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bins_stand_for_what_they_say),
         cmocka_unit_test(a_cell_decodes_to_the_golden_numbers),
         cmocka_unit_test(candidates_are_the_rows_above_conf),
         cmocka_unit_test(yolov8_candidates_are_the_rows_above_conf),

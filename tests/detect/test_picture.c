@@ -105,8 +105,14 @@ static NbDetections expect_dfl(const NbHead *head, const NbHeadLevel *level, int
     float *const rows = NB_NEW(arena, float, 2 * SIDE * SIDE * length);
     for (int i = 0; i < LEVELS; i++) {
         const NbHeadLevel *const l = &level[i];
-        const NbDflLevel dfl = {l->raw + b * l->sb, l->ny, l->nx, l->sc, l->sy, l->sx,
-                                head->stride[i]};
+        const NbDflLevel dfl = {.raw = l->raw + b * l->sb,
+                                .ny = l->ny,
+                                .nx = l->nx,
+                                .sc = l->sc,
+                                .sy = l->sy,
+                                .sx = l->sx,
+                                .stride = head->stride[i],
+                                .bin = nb_head_bins(head)};
         nb_yolov8_decode(&dfl, head->reg_max, head->nc, !suppress, rows + n * length);
         n += (size_t)l->ny * (size_t)l->nx;
     }

@@ -124,6 +124,21 @@ static void other_classes_are_transferred(void **state) {
     nb_arena_release(&arena);
 }
 
+/* Bins 0 and 2 in the place of 0 and 1. */
+static void bins_come_along(void **state) {
+    (void)state;
+    NbArena arena = {0};
+    NbError err = {0};
+    NbModel m;
+    must(read_corpus("module10", NULL, &arena, NULL, &m, &err), &err);
+    assert_null(nb_head_bins(&m.head));
+    nb_model_release(&m);
+    must(read_corpus("module10_bins", NULL, &arena, NULL, &m, &err), &err);
+    assert_true(m.head.has_bins && m.head.bin[0] == 0.0F && m.head.bin[1] == 2.0F);
+    nb_model_release(&m);
+    nb_arena_release(&arena);
+}
+
 static void bits_may_be_asked_for(void **state) {
     (void)state;
     NbArena arena = {0};
@@ -154,7 +169,6 @@ static void what_differs_is_refused(void **state) {
         {"module_unknown", 0, NB_ERR_UNSUPPORTED, "f: layer 1 is a module Segment"},
         {"module_no_anchors", 0, NB_ERR_FORMAT,
          "f: tiny.yaml:8:5: model.1: anchors for 1 levels expected"},
-        {"module10_bins", 0, NB_ERR_UNSUPPORTED, "f: model.3.dfl.conv.weight: bin 1 stands for 2"},
         {"module10", 3, NB_ERR_ARGUMENT, "f: the checkpoint has 2 classes, 3 asked for"},
         {"module", 3, NB_ERR_ARGUMENT, "f: the checkpoint has 1 classes, 3 asked for"},
         {"state", 0, NB_ERR_FORMAT, "f: 11 tensors without a model file: model.yaml expected"},
@@ -418,6 +432,7 @@ int main(void) {
         cmocka_unit_test(a_module_is_built_from_the_file_it_carries),
         cmocka_unit_test(a_module_without_anchors_is_built),
         cmocka_unit_test(other_classes_are_transferred),
+        cmocka_unit_test(bins_come_along),
         cmocka_unit_test(bits_may_be_asked_for),
         cmocka_unit_test(what_differs_is_refused),
         cmocka_unit_test(a_dict_finds_its_model_in_the_zoo),

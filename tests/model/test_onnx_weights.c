@@ -6,6 +6,7 @@
 #include "lower/float/fold.h"
 #include "model/onnx/export.h"
 #include "model/onnx/weights.h"
+#include "support/scratch.h"
 
 #include <math.h>
 
@@ -32,7 +33,7 @@ typedef struct Trip {
     NbOnnxModel file;
 } Trip;
 
-static void export(Trip *t, const char *yaml) {
+static void export(Trip *t, const char *yaml, const float *bin) {
     NbError err = {0};
     NbGraph folded;
     NbOnnxModel made;
@@ -41,13 +42,14 @@ static void export(Trip *t, const char *yaml) {
                                    .batch = 1,
                                    .height = SIDE,
                                    .width = SIDE,
-                                   .form = NB_ONNX_LEVELS,
+                                   .form = bin ? NB_ONNX_BOXES : NB_ONNX_LEVELS,
                                    .max_det = 300,
                                    .description = "",
                                    .version = "0"};
     *t = (Trip){0};
     must(nb_model_from_yaml_file(yaml, &(NbModelOptions){.nc = 3}, &t->before, &err), &err);
     must(nb_model_init(&t->before, 1, &err), &err);
+    nb_head_set_bins(&t->before.head, bin);
     shake_norms(&t->before.graph);
     NbGraph view = t->before.graph;
     view.output += nb_head_first(&t->before.head);
@@ -104,7 +106,7 @@ static void models_come_back(void **unused) {
         Trip t;
         NbError err = {0};
         NbLoadReport report = {0};
-        export(&t, zoo[i]);
+        export(&t, zoo[i], NULL);
         must(nb_model_from_onnx_weights("trip.onnx", &t.file, NULL, &t.arena, &report, &t.after,
                                         &err),
              &err);
@@ -123,7 +125,7 @@ static void other_classes_take_what_fits(void **unused) {
     NbError err = {0};
     NbLoadReport report = {0};
     NbModelOptions options = {.nc = 7};
-    export(&t, "yolov5n.yaml");
+    export(&t, "yolov5n.yaml", NULL);
     assert_int_equal(nb_model_from_onnx_weights("trip.onnx", &t.file, &options, &t.arena, &report,
                                                 &t.after, &err),
                      NB_ERR_ARGUMENT);
@@ -136,11 +138,43 @@ static void other_classes_take_what_fits(void **unused) {
     finish(&t);
 }
 
+/* As they are in files that were rounded to 8 bits; on through a checkpoint. */
+static void bins_come_along(void **unused) {
+    (void)unused;
+    Trip t;
+    NbModel again;
+    Scratch s = scratch_new();
+    NbError err = {0};
+    float bin[16];
+    for (int i = 0; i < 16; i++)
+        bin[i] = (float)i + (i % 2 ? 0.0551F : 0.0F);
+    export(&t, "yolov8n.yaml", bin);
+    must(nb_model_from_onnx_weights("trip.onnx", &t.file, NULL, &t.arena, NULL, &t.after, &err),
+         &err);
+    assert_true(t.after.head.has_bins);
+    assert_memory_equal(t.after.head.bin, bin, sizeof bin);
+    const char *const path = scratch_path(&s, "m.safetensors");
+    must(nb_model_write(path, &t.after, &err), &err);
+    must(nb_model_read(path, NULL, 0, &again, &err), &err);
+    assert_true(again.head.has_bins);
+    assert_memory_equal(again.head.bin, bin, sizeof bin);
+    nb_model_release(&again);
+    finish(&t);
+    bin[3] = NAN;
+    export(&t, "yolov8n.yaml", bin);
+    assert_int_equal(
+        nb_model_from_onnx_weights("trip.onnx", &t.file, NULL, &t.arena, NULL, &t.after, &err),
+        NB_ERR_FORMAT);
+    assert_non_null(strstr(err.message, "trip.onnx: head/dfl/bins: bin 3 stands for nan"));
+    finish(&t);
+    scratch_free(&s);
+}
+
 static void strangers_are_named(void **unused) {
     (void)unused;
     Trip t;
     NbError err = {0};
-    export(&t, "yolov5n.yaml");
+    export(&t, "yolov5n.yaml", NULL);
     for (size_t i = 0; i < t.file.graph.n_nodes; i++)
         if (strcmp(t.file.graph.node[i].op, "Conv") == 0) {
             t.file.graph.node[i].n_in = 1; /* one layer less */
@@ -157,6 +191,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(models_come_back),
         cmocka_unit_test(other_classes_take_what_fits),
+        cmocka_unit_test(bins_come_along),
         cmocka_unit_test(strangers_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

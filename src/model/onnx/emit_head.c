@@ -127,9 +127,10 @@ static const char *distances(Head *h, const char *x) {
     x = nb_emit_reshape(h->e, "head/dfl/view", x, 4, (const int64_t[]){0, 4, bins, h->cells});
     const NbOnnxAttr axis = nb_attr_int("axis", 2);
     x = nb_emit_list(h->e, "Softmax", "head/dfl/softmax", 1, &x, &axis);
+    const float *const bin = nb_head_bins(h->head);
     float *const data = floats(h, bins);
     for (int64_t i = 0; data && i < bins; i++)
-        data[i] = (float)i;
+        data[i] = bin ? bin[i] : (float)i;
     const char *const w = constant(h, "head/dfl/bins", 4, (const int64_t[]){1, 1, 1, bins}, data);
     x = nb_emit_binary(h->e, "MatMul", "head/dfl/mean", w, x);
     return nb_emit_reshape(h->e, "head/distances", x, 3, (const int64_t[]){0, 4, h->cells});

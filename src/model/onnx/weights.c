@@ -24,8 +24,8 @@ typedef struct Source {
     NbArena *arena;
     Layer *layer;
     size_t n_layers;
-    int nc;           /* classes; 0: not to be seen */
-    const char *note; /* on bins that are not 0, 1, 2, ...; NULL: they are */
+    int nc;    /* classes; 0: not to be seen */
+    Layer dfl; /* the fixed convolution of bin numbers, when there is one */
 } Source;
 
 static bool ends_in(const char *text, const char *end) {
@@ -166,20 +166,6 @@ static const char *module_of(const Source *s, const NbOnnxNode *node) {
     return nb_arena_string_n(s->arena, node->in[1], strlen(node->in[1]) - strlen(tail));
 }
 
-/* Decoding has exact bins; a file that was rounded to 8 bits has not. */
-static NB_FALLIBLE look_at_bins(Source *s, const Layer *dfl, NbError *err) {
-    const size_t n = nb_shape_count(&dfl->shape);
-    for (size_t i = 0; i < n && !s->note; i++)
-        if (dfl->value[0][i] != (float)i) {
-            s->note =
-                nb_arena_printf(s->arena, "%s.weight: bin %zu stands for %g; decoding takes %zu",
-                                dfl->path, i, (double)dfl->value[0][i], i);
-            if (!s->note)
-                return nb_fail_memory(err, dfl->path);
-        }
-    return NB_OK;
-}
-
 static NB_FALLIBLE add_layer(Source *s, const NbOnnxNode *node, NbError *err) {
     const bool norm = strcmp(node->op, "BatchNormalization") == 0;
     Layer layer = {.n = norm ? 4 : 2};
@@ -199,8 +185,8 @@ static NB_FALLIBLE add_layer(Source *s, const NbOnnxNode *node, NbError *err) {
     }
     layer.path = module_of(s, node);
     if (layer.path && ends_in(layer.path, "dfl.conv"))
-        return look_at_bins(s, &layer, err);
-    if (layer.path)
+        s->dfl = layer;
+    else if (layer.path)
         s->layer[s->n_layers++] = layer;
     return NB_OK;
 }
@@ -387,6 +373,21 @@ static NB_FALLIBLE try_model(const Source *s, const NbZooFile *zoo, const char *
     return status;
 }
 
+static NB_FALLIBLE take_bins(const Source *s, NbHead *head, NbError *err) {
+    const size_t n = s->dfl.path ? nb_shape_count(&s->dfl.shape) : 0;
+    if (n == 0 || head->reg_max == 0)
+        return NB_OK;
+    if (n != (size_t)head->reg_max)
+        return nb_fail(NB_ERR_FORMAT, err, "%s: %zu bins, %d expected", s->dfl.path, n,
+                       head->reg_max);
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(s->dfl.value[0][i]))
+            return nb_fail(NB_ERR_FORMAT, err, "%s: bin %zu stands for %g", s->dfl.path, i,
+                           (double)s->dfl.value[0][i]);
+    nb_head_set_bins(head, s->dfl.value[0]);
+    return NB_OK;
+}
+
 static NB_FALLIBLE build(const Source *s, const NbZooFile *zoo, const char *name,
                          const NbSafetensors *state, NbLoadReport *report, NbModel *out,
                          NbError *err) {
@@ -398,6 +399,7 @@ static NB_FALLIBLE build(const Source *s, const NbZooFile *zoo, const char *name
     NB_TRY(nb_model_from_yaml(name, zoo->text, zoo->size, &o, out, err));
     NB_TRY(nb_model_init(out, 0, err));
     out->imgsz = 640;
+    NB_TRY(take_bins(s, &out->head, err));
     return nb_model_load_tensors(out, state, "", o.nc == s->nc ? NB_LOAD_STRICT : NB_LOAD_TRANSFER,
                                  s->arena, report, err);
 }
@@ -426,6 +428,17 @@ static NB_FALLIBLE from_zoo(const Source *s, NbLoadReport *report, NbModel *out,
                    s->n_layers);
 }
 
+/* As nb_onnx_export writes them. */
+static NB_FALLIBLE take_own_bins(Source *s, NbError *err) {
+    const NbOnnxTensor *const t = initializer(s, "head/dfl/bins");
+    float *bin = NULL;
+    if (!t)
+        return NB_OK;
+    NB_TRY(numbers_of(s, t, &bin, err));
+    s->dfl = (Layer){.path = t->name, .shape = t->shape, .n = 1, .value = {bin}};
+    return NB_OK;
+}
+
 static NB_FALLIBLE read_layers(Source *s, NbError *err) {
     const NbOnnxGraph *const g = &s->file->graph;
     s->layer = NB_NEW(s->arena, Layer, g->n_nodes);
@@ -434,19 +447,7 @@ static NB_FALLIBLE read_layers(Source *s, NbError *err) {
     for (size_t i = 0; i < g->n_nodes; i++)
         NB_TRY(add_layer(s, &g->node[i], err));
     s->nc = classes_of(s);
-    return NB_OK;
-}
-
-/* Among what was passed over. */
-static NB_FALLIBLE add_note(const Source *s, NbLoadReport *report, NbError *err) {
-    const char **const extra = NB_NEW(s->arena, const char *, (size_t)report->n_extra + 1);
-    if (!extra)
-        return nb_fail_memory(err, s->note);
-    for (int i = 0; i < report->n_extra; i++)
-        extra[i] = report->extra[i];
-    extra[report->n_extra++] = s->note;
-    report->extra = extra;
-    return NB_OK;
+    return take_own_bins(s, err);
 }
 
 NbStatus nb_model_from_onnx_weights(const char *path, const NbOnnxModel *file,
@@ -458,8 +459,6 @@ NbStatus nb_model_from_onnx_weights(const char *path, const NbOnnxModel *file,
     NbStatus status = read_layers(&s, err);
     if (status == NB_OK)
         status = from_zoo(&s, report, out, err);
-    if (status == NB_OK && report && s.note)
-        status = add_note(&s, report, err);
     if (status == NB_OK)
         return NB_OK;
     nb_model_release(out);

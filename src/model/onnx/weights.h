@@ -9,9 +9,9 @@
  * and changes nothing else (gamma 1, mean 0, sqrt(var + eps) 1): the same function, but not a norm
  * that can be trained; nb_train_unfold gives it statistics. RepVGGDW comes back with its small
  * convolution 0. A file with YOLOv10's one-to-one head alone gives its weights to both heads, as
- * training starts them. Bins of distributions are taken as 0, 1, 2, ...; where a file has others
- * the report says so among what was passed over. 8-bit weights behind DequantizeLinear come back as
- * the real numbers they stand for; quantizers of activations are passed over. */
+ * training starts them. Bins of distributions come along where they are not 0, 1, 2, ... 8-bit
+ * weights behind DequantizeLinear come back as the real numbers they stand for; quantizers of
+ * activations are passed over. */
 #ifndef NB_MODEL_ONNX_WEIGHTS_H
 #define NB_MODEL_ONNX_WEIGHTS_H
 
