@@ -225,7 +225,6 @@ NbStatus nb_job_score(NbJob *job, NbModel *model, NbEngineKind kind, int imgsz,
     NbValOptions val = nb_job_val_options(job, model, true);
     val.samples = samples;
     val.imgsz = imgsz;
-    val.one_step = nb_head_is_decoded(&model->head);
     if (nb_job_bool(job, NB_OPT_rect, false)) {
         val.rect_stride = nb_head_side(&model->head, 1);
         val.rect_pad = 0.5;

@@ -25,8 +25,8 @@ NbDetectOptions nb_head_options(const NbHead *head, bool scoring) {
         out.iou = 0.7;
         out.single_label = !scoring;
         break;
-    case NB_HEAD_END2END: out.iou = 0.7; break; /* read by nobody */
     case NB_HEAD_YOLOV10:
+    case NB_HEAD_END2END:
         out.iou = 0.7; /* read by nobody */
         if (scoring)
             out.conf = 0.0F;

@@ -108,7 +108,8 @@ NbStatus nb_validate(const NbRawRun *run, const NbHead *head, const NbLoss *loss
                                      .workers = options->workers,
                                      .rect_stride = options->rect_stride,
                                      .rect_pad = options->rect_pad,
-                                     .one_step = options->one_step,
+                                     .one_step =
+                                         head->kind != NB_HEAD_YOLOV5 && options->rect_stride == 0,
                                      .cache_limit = options->cache_limit,
                                      .disk_cache = options->disk_cache};
     NbLoader *loader = NULL;

@@ -28,7 +28,6 @@ typedef struct NbValOptions {
     int rect_stride; /* > 0: rectangular batches of this stride (data/rect.h); run->resize is there
                       */
     double rect_pad;
-    bool one_step; /* letterbox in one step, see data/loader.h */
     NbDetectOptions detect;
     NbYoloMatching matching;
     size_t cache_limit;
@@ -49,7 +48,11 @@ typedef struct NbValResult {
 } NbValResult;
 
 /* Runs, post-processes and scores. `loss` may be NULL, else run->all must hold. Release with
- * nb_val_result_release (also after a failure). */
+ * nb_val_result_release (also after a failure).
+ *
+ * Square pictures of heads other than YOLOv5's are letterboxed in one step (data/loader.h), as
+ * programs around exported networks do it, so that a model and its export score alike. Those of
+ * YOLOv5, and rectangular ones, are as the authors' validators have them. */
 NB_FALLIBLE nb_validate(const NbRawRun *run, const NbHead *head, const NbLoss *loss,
                         const NbValOptions *options, NbValResult *out, NbError *err);
 void nb_val_result_release(NbValResult *r);
